@@ -1,0 +1,68 @@
+/**
+ * A discovered virtual machine: one view of devices and queues over PCI, MMIO, CCW and Xen.
+ *
+ * @module
+ */
+import type { RingConfig } from "../ring/config.ts";
+
+/** Where a device sits, in its bus's own words. */
+export interface BusPlace {
+  readonly kind: "pci" | "mmio" | "ccw" | "xen" | "vhost-user" | "none";
+  /** `0000:00:03.0`, `fe003e00`, `0.0.0001`, `vbd-51712`; empty where unknown. */
+  readonly id: string;
+}
+
+/** One queue of a device. `name@target` is what the other verbs take. */
+export interface Queue {
+  readonly index: number;
+  /** From the device type: `rx0`, `ctrl`, `request0`. */
+  readonly name: string;
+  /** null where the ring can not be read: `note` says why. */
+  readonly ring: RingConfig | null;
+  /** `not set up`, `vhost: asking would stop it` …; empty where all is well. */
+  readonly note: string;
+  /** Where the queue's two notifications can be observed or made: see `lib/kick`. */
+  readonly notifier?: QueueNotifier;
+}
+
+/** Host objects that carry a queue's notifications, where they are known. */
+export interface QueueNotifier {
+  /** fd numbers in process `pid`. */
+  readonly pid: number;
+  readonly kickFd: number | null;
+  readonly callFd: number | null;
+}
+
+/** One virtio (or Xen) device. */
+export interface Device {
+  /** Unique in its guest and usable in a target: `blk0`, `net0`. */
+  readonly name: string;
+  /** virtio device id; 0 where it is none. */
+  readonly type: number;
+  readonly bus: BusPlace;
+  /** virtio status byte, or null where unknown. */
+  readonly status: number | null;
+  /** Negotiated features. */
+  readonly features: bigint;
+  /** Data path outside the VMM: `vhost-user`, `vhost-kernel`; null for none. */
+  readonly vhost: string | null;
+  readonly queues: readonly Queue[];
+  /** What went wrong in reading this device; empty where nothing did. */
+  readonly note: string;
+}
+
+/** What `find` lists. */
+export interface Guest {
+  /** Target without device: `qemu:4242`. */
+  readonly target: string;
+  readonly name: string;
+  /** `qemu`, `demo`, `xen` … */
+  readonly kind: string;
+  readonly pid: number | null;
+  /** `running`, `paused` …, or empty. */
+  readonly state: string;
+  readonly memory: bigint | null;
+  readonly devices: readonly Device[];
+  /** Why devices could not be listed, and the remedy; empty where they could. */
+  readonly note: string;
+}

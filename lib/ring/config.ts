@@ -1,0 +1,51 @@
+/**
+ * What must be known to walk a ring.
+ *
+ * @module
+ */
+
+/** Layout of a virtqueue: virtio 1.4, 2.7 (split) and 2.8 (packed). */
+export type RingFormat = "split" | "packed";
+
+/** Everything about a queue that its memory does not say itself. */
+export interface RingConfig {
+  readonly format: RingFormat;
+  /** Entries: 1 to 32768; a power of two for split rings. */
+  readonly size: number;
+  /** Descriptor area: descriptor table (split) or descriptor ring (packed). */
+  readonly descriptor: bigint;
+  /** Driver area: available ring, or driver event suppression. */
+  readonly driver: bigint;
+  /** Device area: used ring, or device event suppression. */
+  readonly device: bigint;
+  /** Which space the three areas' addresses are in. Descriptors always carry guest addresses. */
+  readonly addressSpace: "guest" | "user";
+  /** Negotiated features, all 64 bits. */
+  readonly features: bigint;
+  /**
+   * Where the walk starts, if not at the used index: a consumer's next position. Split: free-running
+   * index. Packed: slot and wrap counter.
+   */
+  readonly start?: RingPosition;
+  /** How far the device has fetched, where it is known (split: index; packed: slot and wrap). */
+  readonly fetched?: RingPosition;
+  /** The device's used position, where known; packed rings do not tell it themselves. */
+  readonly used?: RingPosition;
+}
+
+/** A position in a ring. Split rings ignore `wrap`. */
+export interface RingPosition {
+  readonly index: number;
+  readonly wrap: boolean;
+}
+
+/** Feature bits that change how a ring is walked: virtio 1.4, chapter 6. */
+export const FEATURE = {
+  INDIRECT_DESC: 1n << 28n,
+  EVENT_IDX: 1n << 29n,
+  VERSION_1: 1n << 32n,
+  ACCESS_PLATFORM: 1n << 33n,
+  RING_PACKED: 1n << 34n,
+  IN_ORDER: 1n << 35n,
+  NOTIFICATION_DATA: 1n << 38n,
+} as const;

@@ -1,0 +1,130 @@
+/**
+ * What one reading of a ring gives, whatever its format.
+ *
+ * @module
+ */
+import type { Finding } from "../finding.ts";
+import type { RangeStatus } from "../memory/guest_memory.ts";
+import type { RingConfig } from "./config.ts";
+
+/**
+ * Whose turn a buffer is: `available` waits for the device to fetch it, `inflight` was fetched (where
+ * that is known: `RingConfig.fetched`), `used` went back to the driver.
+ */
+export type ChainState = "available" | "inflight" | "used";
+
+/** One descriptor of a chain; an indirect table's own descriptor is not among them. */
+export interface ChainDescriptor {
+  /** Index in the table it stands in: the ring's, or the indirect table. */
+  readonly index: number;
+  /** Guest address (or what an IOMMU or a grant makes of it). */
+  readonly address: bigint;
+  /** Bytes. */
+  readonly length: number;
+  /** Device-writable; else device-readable. */
+  readonly writable: boolean;
+  /** Index of the next descriptor, or null at the end. */
+  readonly next: number | null;
+  readonly status: RangeStatus;
+}
+
+/** One buffer of a ring, walked as far as it can be. */
+export interface DescriptorChain {
+  /** Split: index of the first descriptor. Packed: slot of the first descriptor. */
+  readonly head: number;
+  /** Split: slot in the available ring (index modulo size). Packed: slot of the first descriptor. */
+  readonly slot: number;
+  /** Packed: buffer id, from the last descriptor. Split: the same as `head`. */
+  readonly id: number;
+  /** Bytes of the readable descriptors. */
+  readonly readable: number;
+  /** Bytes of the writable descriptors. */
+  readonly writable: number;
+  readonly indirect: boolean;
+  readonly state: ChainState;
+  /** Bytes the device says it wrote, for used chains; else null. */
+  readonly written: number | null;
+  readonly descriptors: readonly ChainDescriptor[];
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * One side's area. Split: its running index and flags; `event` is the index it asks to be notified
+ * at (used_event in the available ring, avail_event in the used ring), null without EVENT_IDX.
+ * Packed: `index` is that side's slot, `flags` of its event suppression, `event` its desc_event_off.
+ */
+export interface RingSide {
+  readonly index: number;
+  readonly flags: number;
+  readonly event: number | null;
+  /** Packed: the wrap counter that goes with `index`; null for split rings. */
+  readonly wrap: boolean | null;
+  /** Packed: the wrap counter that goes with `event`; null otherwise. */
+  readonly eventWrap: boolean | null;
+}
+
+/** The cheap part of a reading: what `watch` samples. */
+export interface RingIndices {
+  /** Driver's side: how far buffers were made available. */
+  readonly available: RingSide;
+  /** Device's side: how far they were used. */
+  readonly used: RingSide;
+  /** Buffers (split) or slots (packed: an upper bound unless `exact`) that are with the device. */
+  readonly inFlight: number;
+  /** False where a packed ring's device position is derived, not known. */
+  readonly exact: boolean;
+  /** An index moved between the first and the last look. */
+  readonly raced: boolean;
+  /** Milliseconds since the epoch, of the first look. */
+  readonly time: number;
+}
+
+/** Whether each side wants to hear from the other right now. */
+export interface Suppression {
+  /** The device wants a kick for the next buffer made available. */
+  readonly kickWanted: boolean;
+  /** The driver wants a call for the next buffer used. */
+  readonly callWanted: boolean;
+  /** How that is said: `flags`, `event index`. */
+  readonly by: "flags" | "event index";
+}
+
+/** One reading of a ring. */
+export interface RingSnapshot extends RingIndices {
+  readonly config: RingConfig;
+  readonly suppression: Suppression;
+  /** How many chains were walked. */
+  readonly chainCount: number;
+  /** Sums over all chains. */
+  readonly totals: {
+    readonly descriptors: number;
+    readonly readable: number;
+    readonly writable: number;
+  };
+  /** Chain `n` of `chainCount`, oldest first. Made on demand from columns. */
+  chain(n: number): DescriptorChain;
+  /** Findings about the ring itself and of all chains, in that order. */
+  readonly findings: readonly Finding[];
+}
+
+/** Which chains a snapshot walks. */
+export interface SnapshotOptions {
+  /**
+   * `outstanding` (default): from `config.start`, else the used index, to the available index.
+   * `recent`: the last `recentCount` buffers that were used, too (stale: the driver may have reused them).
+   */
+  readonly chains?: "outstanding" | "recent" | "none";
+  /** How many used buffers `recent` adds; at most the ring's size. Default 16. */
+  readonly recentCount?: number;
+}
+
+/** A ring that can be read. `openRing` in `ring.ts` makes one. */
+export interface Ring {
+  readonly config: RingConfig;
+  /** What is wrong with the configuration itself; with any of these `indices` may be null. */
+  readonly findings: readonly Finding[];
+  /** null where the ring's areas can not be read. */
+  indices(): RingIndices | null;
+  /** Never throws; a ring that can not be read has no chains and says why in its findings. */
+  snapshot(options?: SnapshotOptions): RingSnapshot;
+}

@@ -1,0 +1,60 @@
+/**
+ * A scheme's finder and attacher. A newcomer who adds a hypervisor writes one of these and one line
+ * in `registry.ts`.
+ *
+ * @module
+ */
+import type { Sys } from "../../ffi/sys.ts";
+import type { Device, Guest } from "../guest/guest.ts";
+import type { Target } from "../guest/target.ts";
+import type { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
+import type { RegionTable } from "../memory/region_table.ts";
+
+/** What the caller of attach wants. */
+export interface AttachOptions {
+  readonly sys: Sys;
+  /** Asks for writable mappings. Without it every fd is O_RDONLY and every mapping PROT_READ. */
+  readonly write: boolean;
+  /** Layout file, for sources whose target does not say where memory and rings are. */
+  readonly layout: string | null;
+  /** Ends slow work: a silent monitor, a large scan. */
+  readonly signal: AbortSignal | null;
+  /** `--verbose`: which path was taken and why. */
+  readonly log: (line: string) => void;
+}
+
+/** A guest's memory and rings, held until disposed. Close order is the reverse of opening. */
+export interface Attachment extends AsyncDisposable {
+  readonly target: Target;
+  readonly memory: GuestMemory;
+  /** null unless attached with `write`. */
+  readonly writable: WritableGuestMemory | null;
+  /** Every device, also those whose rings can not be read. */
+  readonly devices: readonly Device[];
+  /**
+   * Reads devices and rings again; a changed memory layout gives a new table. Throws `SourceError`
+   * when the guest is gone.
+   */
+  refresh(): Promise<void>;
+  /** Way to talk to the guest's monitor, where there is one: for kicks of last resort. */
+  readonly monitor?: Monitor;
+}
+
+/** A command channel into the VMM. */
+export interface Monitor {
+  execute(command: string, args?: Record<string, unknown>): Promise<unknown>;
+}
+
+/** One scheme. */
+export interface Source {
+  readonly scheme: string;
+  /** One line for the manual. */
+  readonly summary: string;
+  /** Guests of this kind on this host, with no configuration. Absent where nothing can be found. */
+  find?(options: AttachOptions): Promise<Guest[]>;
+  /** Throws `SourceError`, or a `SyscallError` from ffi. */
+  attach(target: Target, options: AttachOptions): Promise<Attachment>;
+}
+
+/** Re-exported for implementers. */
+export type { Device, Guest, RegionTable, Target };
