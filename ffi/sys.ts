@@ -7,6 +7,12 @@
  *
  * @module
  */
+import { libc } from "./libc.ts";
+import { fileCalls } from "./sys_files.ts";
+import { deviceCalls, memoryCalls } from "./sys_memory.ts";
+import { pollCalls } from "./sys_poll.ts";
+import { processCalls } from "./sys_process.ts";
+import { socketCalls } from "./sys_sockets.ts";
 
 /** What statx tells. */
 export interface FileStat {
@@ -143,4 +149,28 @@ export interface Sys
   extends FileCalls, MemoryCalls, DeviceCalls, PollCalls, SocketCalls, ProcessCalls {
   /** Duplicates an fd, close-on-exec. */
   dup(fd: number): number;
+}
+
+let real: Sys | null = null;
+
+/**
+ * The real system calls. Opens the C library on the first call (which needs --allow-ffi) and keeps
+ * it: later calls give the same instance. A test opens it at module level, as the library counts as
+ * a resource that outlives the test.
+ */
+export function openSys(): Sys {
+  return real ??= composeSys();
+}
+
+function composeSys(): Sys {
+  const c = libc();
+  const poll = pollCalls(c);
+  return {
+    ...fileCalls(c),
+    ...memoryCalls(c),
+    ...deviceCalls(c, poll.pollNow),
+    ...poll,
+    ...socketCalls(c),
+    ...processCalls(c),
+  };
 }
