@@ -1,0 +1,116 @@
+/**
+ * One of a ring's three areas, located once and copied at every walk.
+ *
+ * @module
+ */
+import type { Backing } from "../memory/backing.ts";
+import type { Region } from "../memory/region.ts";
+import type { RegionTable } from "../memory/region_table.ts";
+
+/** A stretch of an area within one region. */
+interface Piece {
+  readonly backing: Backing;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Bytes of an area, wherever they lie; read-only. */
+export class Area {
+  readonly #pieces: readonly Piece[];
+  #buffer: ArrayBufferLike | null = null;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #words: Uint16Array = new Uint16Array(0);
+
+  private constructor(pieces: readonly Piece[], readonly length: number) {
+    this.#pieces = pieces;
+  }
+
+  /** Locates an area; null where a part of it is outside memory. `space` says which address it is. */
+  static locate(
+    table: RegionTable,
+    space: "guest" | "user",
+    address: bigint,
+    length: number,
+  ): Area | null {
+    const pieces: Piece[] = [];
+    let done = 0;
+    while (done < length) {
+      const at = address + BigInt(done);
+      const region = space === "guest" ? table.at(at) : table.atUser(at);
+      if (region === null) return null;
+      const piece = pieceOf(region, space, at, length - done);
+      pieces.push(piece);
+      done += piece.length;
+    }
+    return new Area(pieces, length);
+  }
+
+  /** Copies `target.length` bytes from the start of the area; null, or the errno that stopped it. */
+  copy(target: Uint8Array): string | null {
+    const live = this.#live();
+    if (live !== null && target.length <= this.length) {
+      target.set(target.length === live.length ? live : live.subarray(0, target.length));
+      return null;
+    }
+    let done = 0;
+    for (const { backing, offset, length } of this.#pieces) {
+      if (done >= target.length) break;
+      const part = target.subarray(done, Math.min(done + length, target.length));
+      const result = backing.copy(offset, part);
+      if (result.length < part.length) return result.errno ?? "EFAULT";
+      done += part.length;
+    }
+    return null;
+  }
+
+  /**
+   * One u16 at an even byte offset, by an ordered load where the area can be read in place: what
+   * stands in memory behind it is read after it. null where it can not be read.
+   */
+  load16(offset: number): number | null {
+    if (this.#live() !== null && this.#words.length > 0) {
+      return Atomics.load(this.#words, offset >> 1);
+    }
+    const two = new Uint8Array(2);
+    const piece = this.#pieceAt(offset);
+    if (piece === null || piece.backing.copy(piece.offset, two).length < 2) return null;
+    return two[0] | (two[1] << 8);
+  }
+
+  #pieceAt(offset: number): { backing: Backing; offset: number } | null {
+    let start = 0;
+    for (const piece of this.#pieces) {
+      if (offset < start + piece.length) {
+        return { backing: piece.backing, offset: piece.offset + offset - start };
+      }
+      start += piece.length;
+    }
+    return null;
+  }
+
+  /** The area in place, or null. Views are made again only when the backing's buffer is another. */
+  #live(): Uint8Array | null {
+    if (this.#pieces.length !== 1) return null;
+    const { backing, offset, length } = this.#pieces[0];
+    const buffer = backing.live(offset, length);
+    if (buffer === null) return null;
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer;
+      this.#bytes = new Uint8Array(buffer, offset, length);
+      const aligned = offset % 2 === 0;
+      this.#words = aligned ? new Uint16Array(buffer, offset, length >> 1) : new Uint16Array(0);
+    }
+    return this.#bytes;
+  }
+}
+
+function pieceOf(region: Region, space: "guest" | "user", at: bigint, wanted: number): Piece {
+  const start = space === "guest" ? region.guest : region.user as bigint;
+  const into = at - start;
+  const rest = region.length - into;
+  return {
+    backing: region.backing,
+    offset: region.offset + Number(into),
+    length: rest < BigInt(wanted) ? Number(rest) : wanted,
+  };
+}

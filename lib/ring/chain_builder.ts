@@ -1,0 +1,98 @@
+/**
+ * A chain as it is walked with care: every descriptor, wherever it stands, passes the same check.
+ *
+ * @module
+ */
+import { ADDRESS_LIMIT, hex } from "../address.ts";
+import type { Finding, FindingCode } from "../finding.ts";
+import type { GuestMemory, RangeStatus } from "../memory/guest_memory.ts";
+import { FEATURE, type RingConfig } from "./config.ts";
+import { MAX_CHAIN_BYTES } from "./limits.ts";
+import { finding } from "./sections.ts";
+import type { ChainDescriptor } from "./snapshot.ts";
+
+/** Findings that one chain lists; what comes after adds nothing to the picture. */
+const MAX_CHAIN_FINDINGS = 64;
+
+/** One descriptor as read, before any check. */
+export interface RawDescriptor {
+  readonly index: number;
+  readonly address: bigint;
+  readonly length: number;
+  readonly writable: boolean;
+  readonly next: number | null;
+}
+
+/** Collects the descriptors and findings of one chain. */
+export class ChainBuilder {
+  readonly descriptors: ChainDescriptor[] = [];
+  readonly findings: Finding[] = [];
+  readable = 0;
+  writable = 0;
+  indirect = false;
+  readonly #memory: GuestMemory;
+  readonly #config: RingConfig;
+
+  constructor(memory: GuestMemory, config: RingConfig) {
+    this.#memory = memory;
+    this.#config = config;
+  }
+
+  /** The one check: length, overflow, place in memory, order, sum. Then the descriptor is kept. */
+  add(raw: RawDescriptor, place: string): void {
+    const status = this.#range(raw, place);
+    if (raw.length === 0) this.find("zero-length", place, `buffer at ${hex(raw.address)} is empty`);
+    if (!raw.writable && this.#hasWritable()) {
+      this.find("readable-after-writable", place, "device-readable after a device-writable one");
+    }
+    this.#sum(raw, place);
+    this.descriptors.push({ ...raw, status });
+  }
+
+  /** Notes a violation. */
+  find(code: FindingCode, place: string, text: string): void {
+    if (this.findings.length >= MAX_CHAIN_FINDINGS) return;
+    this.findings.push(finding(this.#config.format, code, place, text));
+  }
+
+  /** Keeps a descriptor that must not be followed, such as a nested table. */
+  keep(raw: RawDescriptor): void {
+    this.descriptors.push({ ...raw, status: "ok" });
+  }
+
+  #hasWritable(): boolean {
+    const last = this.descriptors.at(-1);
+    return this.writable > 0 || last?.writable === true;
+  }
+
+  #sum(raw: RawDescriptor, place: string): void {
+    const before = this.readable + this.writable;
+    if (raw.writable) this.writable += raw.length;
+    else this.readable += raw.length;
+    const sum = before + raw.length;
+    if (before <= MAX_CHAIN_BYTES && sum > MAX_CHAIN_BYTES) {
+      this.find("length-too-large", place, `chain is ${sum} bytes, more than 2^32`);
+    } else if (BigInt(raw.length) > this.#memory.table.size) {
+      this.find("length-too-large", place, `${raw.length} bytes are more than the guest has`);
+    }
+  }
+
+  #range(raw: RawDescriptor, place: string): RangeStatus {
+    const { address, length } = raw;
+    const text = `[${hex(address)}, +${hex(length)})`;
+    if (address + BigInt(length) > ADDRESS_LIMIT) {
+      this.find("address-overflow", place, `buffer ${text} wraps past 2^64`);
+      return "outside";
+    }
+    const status = this.#memory.status(address, BigInt(length));
+    if (status !== "ok" && !this.#translated()) {
+      this.find("address-outside-memory", place, `buffer ${text} is not all guest memory`);
+    }
+    return status;
+  }
+
+  /** Behind an IOMMU or a grant table an address outside memory is one that something translates. */
+  #translated(): boolean {
+    return (this.#config.features & FEATURE.ACCESS_PLATFORM) !== 0n;
+  }
+}

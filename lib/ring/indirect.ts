@@ -1,0 +1,174 @@
+/**
+ * Indirect tables, walked with care: virtio 1.4, 2.7.5.3 (split) and 2.8.7 (packed).
+ *
+ * @module
+ */
+import { ADDRESS_LIMIT, hex } from "../address.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { Arena } from "./arena.ts";
+import type { ChainBuilder, RawDescriptor } from "./chain_builder.ts";
+import { FEATURE, type RingConfig } from "./config.ts";
+import { MAX_TABLE_ENTRIES } from "./limits.ts";
+import { DESC_F } from "./spec.ts";
+
+/** A table as the ring's descriptor gives it. */
+export interface TableReference {
+  readonly address: bigint;
+  readonly length: number;
+  /** Descriptor that holds the reference: `descriptor 7`, `slot 7`. */
+  readonly place: string;
+  /** INDIRECT together with NEXT, or within a packed list. */
+  readonly withNext: boolean;
+  /** Where the walk has copied the table already, or -1. */
+  readonly copiedAt: number;
+}
+
+/** Where tables are read from. */
+export interface TableSource {
+  readonly memory: GuestMemory;
+  readonly config: RingConfig;
+  readonly arena: Arena;
+}
+
+/** Adds a table's entries to the chain. Returns how many entries were looked at. */
+export function addTable(
+  source: TableSource,
+  builder: ChainBuilder,
+  table: TableReference,
+): number {
+  builder.indirect = true;
+  checkReference(source, builder, table);
+  if (table.length === 0 || table.length % 16 !== 0) return 0;
+  const entries = Math.min(table.length >>> 4, MAX_TABLE_ENTRIES);
+  const base = locate(source, builder, table, entries);
+  if (base < 0) return 0;
+  return source.config.format === "split"
+    ? linked(source, builder, table.place, base, entries)
+    : consecutive(source, builder, table.place, base, entries);
+}
+
+function checkReference(source: TableSource, builder: ChainBuilder, table: TableReference): void {
+  const { config } = source;
+  const { place, length } = table;
+  const entries = length >>> 4;
+  if ((config.features & FEATURE.INDIRECT_DESC) === 0n) {
+    builder.find("indirect-not-negotiated", place, "INDIRECT without VIRTIO_F_INDIRECT_DESC");
+  }
+  if (table.withNext) builder.find("indirect-with-next", place, "INDIRECT together with NEXT");
+  if (length === 0) builder.find("indirect-empty", place, "table of 0 bytes");
+  else if (length % 16 !== 0) {
+    builder.find("indirect-length", place, `table of ${length} bytes, not a multiple of 16`);
+  }
+  if (entries > config.size) {
+    builder.find(
+      "indirect-too-long",
+      place,
+      `table of ${entries} entries in a queue of ${config.size}`,
+    );
+  }
+}
+
+/** First word of the private copy, or -1. A table that lies outside memory is not walked at all. */
+function locate(
+  source: TableSource,
+  builder: ChainBuilder,
+  table: TableReference,
+  entries: number,
+): number {
+  if (table.copiedAt >= 0) return table.copiedAt;
+  const { address, length, place } = table;
+  const outside = address + BigInt(length) > ADDRESS_LIMIT ||
+    source.memory.status(address, BigInt(length)) !== "ok";
+  const base = outside ? -1 : source.arena.fetch(Number(address), entries * 16);
+  if (base < 0) {
+    const text = `table [${hex(address)}, +${hex(length)}) can not be read`;
+    builder.find("indirect-outside-memory", place, text);
+  }
+  return base;
+}
+
+/** Split: entry 0, then as `next` says. */
+function linked(
+  source: TableSource,
+  builder: ChainBuilder,
+  place: string,
+  base: number,
+  entries: number,
+): number {
+  const seen = new Set<number>();
+  for (let index = 0; !seen.has(index);) {
+    seen.add(index);
+    const flags = flagsOf(source.arena, base, index, "split");
+    const next = (flags & DESC_F.NEXT) !== 0 ? word3(source.arena, base, index) >>> 16 : null;
+    entry(source, builder, place, base, index, flags, next);
+    if (next === null) return seen.size;
+    if (next >= entries) {
+      const text = `next is ${next} in a table of ${entries} entries`;
+      builder.find("next-out-of-range", `${place}, entry ${index}`, text);
+      return seen.size;
+    }
+    if (seen.has(next)) {
+      builder.find("loop", `${place}, entry ${index}`, `leads back to entry ${next}`);
+    }
+    index = next;
+  }
+  return seen.size;
+}
+
+/** Packed: every entry in order; NEXT has no meaning here. */
+function consecutive(
+  source: TableSource,
+  builder: ChainBuilder,
+  place: string,
+  base: number,
+  entries: number,
+): number {
+  for (let index = 0; index < entries; index++) {
+    const flags = flagsOf(source.arena, base, index, "packed");
+    entry(source, builder, place, base, index, flags, index + 1 < entries ? index + 1 : null);
+  }
+  return entries;
+}
+
+function entry(
+  source: TableSource,
+  builder: ChainBuilder,
+  place: string,
+  base: number,
+  index: number,
+  flags: number,
+  next: number | null,
+): void {
+  const raw = rawAt(source.arena.words, base + index * 4, index, flags, next);
+  const here = `${place}, entry ${index}`;
+  if ((flags & DESC_F.INDIRECT) === 0) return builder.add(raw, here);
+  builder.find("indirect-nested", here, `table at ${hex(raw.address)} inside a table`);
+  builder.keep(raw);
+}
+
+/** Descriptor whose first word is `words[at]`. */
+export function rawAt(
+  words: Uint32Array,
+  at: number,
+  index: number,
+  flags: number,
+  next: number | null,
+): RawDescriptor {
+  return {
+    index,
+    address: (BigInt(words[at + 1]) << 32n) | BigInt(words[at]),
+    length: words[at + 2],
+    writable: (flags & DESC_F.WRITE) !== 0,
+    next,
+  };
+}
+
+function word3(arena: Arena, base: number, index: number): number {
+  return arena.words[base + index * 4 + 3];
+}
+
+/** Flags stand in the low half of the last word in split tables, in the high half in packed ones. */
+function flagsOf(arena: Arena, base: number, index: number, format: "split" | "packed"): number {
+  const word = word3(arena, base, index);
+  return format === "split" ? word & 0xffff : word >>> 16;
+}

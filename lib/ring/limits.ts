@@ -1,0 +1,22 @@
+/**
+ * Bounds of a walk that the standard leaves open. What a guest writes can not make a walk longer.
+ *
+ * @module
+ */
+
+/** Entries of one indirect table that are walked; a longer one is a finding and cut. */
+export const MAX_TABLE_ENTRIES = 4096;
+
+/** Descriptors that one walk looks at, in all chains together. */
+export function descriptorBudget(size: number): number {
+  return Math.max(1 << 20, size * 64);
+}
+
+/** Findings that one snapshot lists. Chains keep their own. */
+export const MAX_FINDINGS = 4096;
+
+/** 2.7.5: no chain is longer than 2^32 bytes in total. */
+export const MAX_CHAIN_BYTES = 2 ** 32;
+
+/** Descriptors that one walk looks at closely: chains beyond it are looked at only when asked for. */
+export const CLOSE_LOOK_BUDGET = 1 << 18;
