@@ -5,7 +5,6 @@
  *
  * @module
  */
-import type { SyscallFailure } from "../lib/errors.ts";
 
 /** name → number and the words of strerror(3), lower case. */
 const TABLE: Record<string, readonly [number, string]> = {
@@ -105,8 +104,8 @@ export function errnoText(name: string): string {
 /** What a call was about: a path or name as it is, a number as `fd N`. */
 export type Subject = string | number;
 
-/** A system call failed. */
-export class SyscallError extends Error implements SyscallFailure {
+/** A system call failed. Has the shape of `SyscallFailure` of lib/errors.ts, which can not import it. */
+export class SyscallError extends Error {
   override readonly name = "SyscallError";
   /** The object: a path, `fd 7`, an ioctl's name. */
   readonly subject: string;

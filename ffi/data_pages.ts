@@ -1,0 +1,99 @@
+/**
+ * Remembers which pages of a sparse file are known to hold data, so that reading them in place
+ * allocates nothing. Asking the kernel costs a system call; asking again costs a few nanoseconds.
+ *
+ * What is known grows old: a balloon may punch a page out later, and touching it would then allocate
+ * it anew. So answers are kept for about a second, and only small reads rely on them.
+ *
+ * @module
+ */
+import { SEEK_DATA, SEEK_HOLE } from "./constants.ts";
+import { isErrno } from "./errno.ts";
+import type { Sys } from "./sys.ts";
+
+/** Pages remembered: one slot each, the newest page wins. */
+const SLOTS = 4096;
+/** Ranges of more pages than this are asked for as one extent. */
+const MANY_PAGES = 64;
+/** How long an answer holds, in milliseconds. */
+const MAX_AGE_MS = 1000;
+/** Reading the clock costs more than a check: only every so many checks look at it. */
+const CLOCK_EVERY = 64;
+
+/** The calls it makes. */
+export type DataPagesSys = Pick<Sys, "lseek" | "pageSize">;
+
+/** Known data pages of `length` bytes of `fd`, from file offset `base` (a multiple of a page) on. */
+export class DataPages {
+  readonly #sys: DataPagesSys;
+  readonly #fd: number;
+  readonly #base: number;
+  readonly #length: number;
+  readonly #pageSize: number;
+  /** Slot → page number + 1; 0 is empty. */
+  readonly #slots = new Float64Array(SLOTS);
+  #extentStart = 0;
+  #extentEnd = 0;
+  #since = performance.now();
+  #checks = 0;
+
+  constructor(sys: DataPagesSys, fd: number, base: number, length: number) {
+    this.#sys = sys;
+    this.#fd = fd;
+    this.#base = base;
+    this.#length = length;
+    this.#pageSize = sys.pageSize;
+  }
+
+  /** Whether [offset, offset + length) lies inside and every page of it holds data. */
+  hold(offset: number, length: number): boolean {
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.#length)) return false;
+    if (++this.#checks % CLOCK_EVERY === 0) this.#forgetOld();
+    const first = Math.floor(offset / this.#pageSize);
+    const last = Math.floor((offset + Math.max(length, 1) - 1) / this.#pageSize);
+    if (last - first > MANY_PAGES) return this.#extentHolds(offset, offset + length);
+    for (let page = first; page <= last; page++) {
+      if (this.#slots[page % SLOTS] !== page + 1 && !this.#probe(page)) return false;
+    }
+    return true;
+  }
+
+  /** Forgets everything, so that the next check asks the kernel. */
+  forget(): void {
+    this.#slots.fill(0);
+    this.#extentStart = this.#extentEnd = 0;
+    this.#since = performance.now();
+  }
+
+  #forgetOld(): void {
+    if (performance.now() - this.#since > MAX_AGE_MS) this.forget();
+  }
+
+  /** One SEEK_DATA at the page: it answers with the same offset where the page is there. */
+  #probe(page: number): boolean {
+    const offset = this.#base + page * this.#pageSize;
+    if (this.#seek(offset, SEEK_DATA) !== offset) return false;
+    this.#slots[page % SLOTS] = page + 1;
+    return true;
+  }
+
+  #extentHolds(start: number, end: number): boolean {
+    if (start >= this.#extentStart && end <= this.#extentEnd) return true;
+    const from = start - start % this.#pageSize;
+    const hole = this.#seek(this.#base + from, SEEK_HOLE);
+    if (hole === null || hole - this.#base < end) return false;
+    this.#extentStart = from;
+    this.#extentEnd = hole - this.#base;
+    return true;
+  }
+
+  /** null where nothing follows, or the file system does not know. */
+  #seek(offset: number, whence: number): number | null {
+    try {
+      return this.#sys.lseek(this.#fd, offset, whence);
+    } catch (error) {
+      if (isErrno(error)) return null;
+      throw error;
+    }
+  }
+}
