@@ -152,11 +152,11 @@ if ! fresh dom0.cpio "$base"; then
 fi
 
 # --- Deno and the project -----------------------------------------------------------------------
-layer=$("$deno" --version | head -1 | cat - "$repository/deno.json" "$here/build.sh" | sha256sum)
+npm=$("$deno" info --json | grep -o '"npmCache": *"[^"]*"' | cut -d'"' -f4)
+layer=$( ("$deno" --version; ls -R "$npm" 2>/dev/null; cat "$here/build.sh") | sha256sum)
 if ! fresh deno.cpio "$layer"; then
   mkdir -p image/bin image/lib image/deno
   binaries image "$deno"
-  npm=$("$deno" info --json | grep -o '"npmCache": *"[^"]*"' | cut -d'"' -f4)
   [ -d "$npm" ] && cp -r "$npm" image/deno/npm
   archive image > out/deno.cpio
   rm -rf image
