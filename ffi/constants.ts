@@ -5,7 +5,13 @@
  * @module
  */
 
-const ARM = Deno.build.arch === "aarch64";
+/** The open(2) flags that differ by architecture. */
+export const OPEN_FLAGS = {
+  x86_64: { direct: 0x4000, directory: 0x10000, nofollow: 0x20000, tmpfile: 0x410000 },
+  aarch64: { direct: 0x10000, directory: 0x4000, nofollow: 0x8000, tmpfile: 0x404000 },
+} as const;
+
+const HERE = OPEN_FLAGS[Deno.build.arch];
 
 // open(2), fcntl.h
 /** Read only. */
@@ -25,11 +31,11 @@ export const O_APPEND = 0x400;
 /** Do not block. */
 export const O_NONBLOCK = 0x800;
 /** Uncached I/O (differs by architecture). */
-export const O_DIRECT: number = ARM ? 0x10000 : 0x4000;
+export const O_DIRECT: number = HERE.direct;
 /** Fail where it is no directory (differs by architecture). */
-export const O_DIRECTORY: number = ARM ? 0x4000 : 0x10000;
+export const O_DIRECTORY: number = HERE.directory;
 /** Fail where it is a symbolic link (differs by architecture). */
-export const O_NOFOLLOW: number = ARM ? 0x8000 : 0x20000;
+export const O_NOFOLLOW: number = HERE.nofollow;
 /** Do not update the access time. */
 export const O_NOATIME = 0x40000;
 /** Close on exec. */
@@ -39,7 +45,7 @@ export const O_SYNC = 0x101000;
 /** A name only, no reading. */
 export const O_PATH = 0x200000;
 /** An unnamed file in a directory (differs by architecture). */
-export const O_TMPFILE: number = ARM ? 0x404000 : 0x410000;
+export const O_TMPFILE: number = HERE.tmpfile;
 
 /** Use the current directory. */
 export const AT_FDCWD = -100;

@@ -25,7 +25,7 @@ import type { Sys } from "./sys.ts";
 export type { MappingOptions } from "./map_file.ts";
 
 /** Longer copies than this always ask the kernel: see `Mapping.copy`. */
-const IN_PLACE_LIMIT = 2048;
+const IN_PLACE_LIMIT = 16 * 1024;
 
 /** A mapping that somebody else made, to own from now on. */
 export interface AdoptOptions {
