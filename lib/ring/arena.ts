@@ -1,28 +1,32 @@
 /**
- * Private copies of indirect tables. A walk copies each table once and decodes the copy: a live
+ * Private copies of indirect tables. A walk copies each entry once and decodes the copy: a live
  * guest may change it before a second look.
  *
  * @module
  */
+import type { Backing } from "../memory/backing.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { RegionTable } from "../memory/region_table.ts";
 
-/** Tables up to this many words are copied by a loop: cheaper than making a view. */
-const LOOP_WORDS = 256;
+/** Bytes of a region that are read in place through one view: typed arrays are slow past 2^32. */
+const WINDOW = 2 ** 32;
 
 /** Grows as tables come in; reused from walk to walk. */
 export class Arena {
-  /** Descriptors of all tables of this walk, four words each. */
-  words = new Uint32Array(0);
+  /** Copied entries, four signed words each, at the index that {@linkcode reserve} gave. */
+  words: Int32Array = new Int32Array(256);
+  /** Where the entries of the table located last stand now: guest memory, or `words` itself. */
+  source: Int32Array = this.words;
   #used = 0;
   readonly #memory: GuestMemory;
   readonly #table: RegionTable;
-  // The region tables were last read from, in place: element 0 is at address #start.
-  #live: Uint32Array = new Uint32Array(0);
-  #region = -1;
+  // The region that tables were last read from in place: element 0 of #live is at address #start.
+  #live: Int32Array = new Int32Array(0);
+  #buffer: ArrayBufferLike | null = null;
   #start = 0;
   #end = 0;
   #offset = 0;
+  #backing: Backing | null = null;
 
   constructor(memory: GuestMemory) {
     this.#memory = memory;
@@ -32,61 +36,69 @@ export class Arena {
   /** Forgets all tables; keeps the room. */
   clear(): void {
     this.#used = 0;
-    this.#region = -1;
     this.#start = this.#end = 0;
   }
 
-  /**
-   * Copies a table of `length` bytes (a multiple of 16, not 0) and returns the index of its first
-   * word, or -1 where a part of it can not be read. `address` must be below 2^53.
-   */
-  fetch(address: number, length: number): number {
-    const count = length >>> 2;
-    const at = this.#reserve(count);
-    if (!this.#inPlace(address, length)) return this.#copy(address, length, at);
-    const from = (address - this.#start) / 4;
-    const { words } = this;
-    if (count > LOOP_WORDS) words.set(this.#live.subarray(from, from + count), at);
-    else for (let i = 0; i < count; i++) words[at + i] = this.#live[from + i];
-    return at;
-  }
-
-  /** Whether the range can be read in place; moves to its region where that is another. */
-  #inPlace(address: number, length: number): boolean {
-    if (!(address >= this.#start && address + length <= this.#end)) this.#move(address);
-    if (!(address >= this.#start && address + length <= this.#end) || address % 4 !== 0) {
-      return false;
-    }
-    const { backing } = this.#table.regions[this.#region];
-    return backing.live(this.#offset + (address - this.#start), length) === this.#live.buffer;
-  }
-
-  #move(address: number): void {
-    this.#start = this.#end = 0;
-    this.#region = this.#table.indexOf(address);
-    if (this.#region < 0) return;
-    const { backing, offset } = this.#table.regions[this.#region];
-    const start = this.#table.startOf(this.#region);
-    const buffer = backing.live(offset + (address - start), 1);
-    if (buffer === null || offset % 4 !== 0 || start % 4 !== 0) return;
-    const length = this.#table.endOf(this.#region) - start;
-    this.#live = new Uint32Array(buffer, offset, Math.floor(length / 4));
-    [this.#start, this.#end, this.#offset] = [start, start + length, offset];
-  }
-
-  #copy(address: number, length: number, at: number): number {
-    const bytes = new Uint8Array(this.words.buffer, at * 4, length);
-    return this.#memory.copy(BigInt(address), bytes) === null ? at : -1;
-  }
-
-  #reserve(count: number): number {
+  /** Room for `length` bytes (a multiple of 16): the index of its first word. */
+  reserve(length: number): number {
     const at = this.#used;
-    this.#used += count;
+    this.#used += length >>> 2;
     if (this.#used > this.words.length) {
-      const grown = new Uint32Array(Math.max(this.#used, this.words.length * 2, 256));
+      const grown = new Int32Array(Math.max(this.#used, this.words.length * 2));
       grown.set(this.words);
       this.words = grown;
     }
     return at;
+  }
+
+  /**
+   * Locates a table whose room is at `at`: the index in `source` of its first word, or -1 where it
+   * can not be read. In place, nothing is copied: the caller copies what it looks at. `address` must
+   * be below 2^53.
+   */
+  locate(address: number, length: number, at: number): number {
+    const start = this.#start;
+    if (address < start || address + length > this.#end) {
+      return this.#move(address, length)
+        ? this.locate(address, length, at)
+        : this.#copy(address, length, at);
+    }
+    const live = this.#live;
+    const buffer = (this.#backing as Backing).live(this.#offset + (address - start), length);
+    if (buffer !== this.#buffer || (address & 3) !== 0) return this.#copy(address, length, at);
+    this.source = live;
+    return (address - start) / 4;
+  }
+
+  /** Copies a whole table; the index of its first word in `words`, or -1. */
+  fetch(address: number, length: number): number {
+    const at = this.reserve(length);
+    return this.#copy(address, length, at);
+  }
+
+  /** Makes the window that holds a whole table the one read in place; false where that can not be. */
+  #move(address: number, length: number): boolean {
+    this.#start = this.#end = 0;
+    const index = this.#table.indexOf(address);
+    if (index < 0) return false;
+    const { backing, offset } = this.#table.regions[index];
+    const first = this.#table.startOf(index);
+    const start = first + Math.floor((address - first) / WINDOW) * WINDOW;
+    const from = offset + (start - first);
+    const buffer = backing.live(from + (address - start), 1);
+    if (buffer === null || from % 4 !== 0 || start % 4 !== 0) return false;
+    const bytes = Math.min(this.#table.endOf(index) - start, WINDOW + 2 ** 20);
+    if (this.#buffer !== buffer || this.#offset !== from) {
+      this.#live = new Int32Array(buffer, from, Math.floor(bytes / 4));
+    }
+    [this.#buffer, this.#backing, this.#offset] = [buffer, backing, from];
+    [this.#start, this.#end] = [start, start + this.#live.length * 4];
+    return address + length <= this.#end;
+  }
+
+  #copy(address: number, length: number, at: number): number {
+    const bytes = new Uint8Array(this.words.buffer, at * 4, length);
+    this.source = this.words;
+    return this.#memory.copy(BigInt(address), bytes) === null ? at : -1;
   }
 }

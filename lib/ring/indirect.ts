@@ -148,7 +148,7 @@ function entry(
 
 /** Descriptor whose first word is `words[at]`. */
 export function rawAt(
-  words: Uint32Array,
+  words: Uint32Array | Int32Array,
   at: number,
   index: number,
   flags: number,
@@ -156,8 +156,8 @@ export function rawAt(
 ): RawDescriptor {
   return {
     index,
-    address: (BigInt(words[at + 1]) << 32n) | BigInt(words[at]),
-    length: words[at + 2],
+    address: (BigInt(words[at + 1] >>> 0) << 32n) | BigInt(words[at] >>> 0),
+    length: words[at + 2] >>> 0,
     writable: (flags & DESC_F.WRITE) !== 0,
     next,
   };

@@ -1,11 +1,10 @@
 /**
- * Where a packed ring's two sides stand, derived from its descriptors' flags: a packed ring has no
- * index in memory (virtio 1.4, 2.8.1).
+ * What a packed ring's flags say about positions: it has no index in memory (virtio 1.4, 2.8.1).
  *
  * ```text
  * slot   0   1   2   3   4   5   6   7      A: AVAIL bit, U: USED bit
- *       AU  AU  A   A   A   .   .   .       lap of wrap 1 so far: p = 5 (first whose A differs from
- *       used    with the device  previous        slot 0's), in flight = slots with A != U
+ *       AU  AU  A   A   A   .   .   .       lap of wrap 1 so far: the driver is at 5, the first slot
+ *       used    with the device  previous        whose A differs from slot 0's; 3 are outstanding
  * ```
  *
  * @module
@@ -13,44 +12,42 @@
 import type { RingPosition } from "./config.ts";
 import { DESC_F } from "./spec.ts";
 
-/** Both positions. */
-export interface PackedPositions {
-  /** The driver's next slot, and its wrap counter. Exact. */
-  readonly available: RingPosition;
-  /**
-   * The first slot of what is with the device. A completed list keeps its stale slots after the
-   * first, so this is exact only where every buffer takes one slot.
-   */
-  readonly used: RingPosition;
-}
+const AVAIL = DESC_F.AVAIL << 16;
 
-/** Reads both positions off a private copy of a descriptor ring, four words an entry. */
-export function derivePositions(words: Uint32Array, size: number): PackedPositions {
-  const available = driverPosition(words, size);
-  let run = 0;
-  while (run < size && withDevice(words, before(available, run, size))) run++;
-  const start = (available.index - run + size) % size;
-  const sameLap = run <= available.index;
-  return { available, used: { index: start, wrap: sameLap ? available.wrap : !available.wrap } };
-}
-
-/** How many slots before `position` a run of `run` slots has reached, as the next slot to look at. */
-function before(position: RingPosition, run: number, size: number): number {
-  return (position.index - 1 - run + 2 * size) % size;
-}
-
-/** The first slot whose AVAIL bit differs from slot 0's; with none, a lap has just ended. */
-function driverPosition(words: Uint32Array, size: number): RingPosition {
-  const first = availBit(words, 0);
+/**
+ * The driver's next slot and its wrap counter: the first slot whose AVAIL bit differs from slot 0's;
+ * with none, a lap has just ended. `words` has four words a slot.
+ */
+export function driverPosition(words: Uint32Array, size: number): RingPosition {
+  const first = words[3] & AVAIL;
   for (let slot = 1; slot < size; slot++) {
-    if (availBit(words, slot) !== first) return { index: slot, wrap: first };
+    if ((words[slot * 4 + 3] & AVAIL) !== first) return { index: slot, wrap: first !== 0 };
   }
-  return { index: 0, wrap: !first };
+  return { index: 0, wrap: first === 0 };
 }
 
-/** AVAIL and USED differ: made available and not (or not visibly) used. */
-function withDevice(words: Uint32Array, slot: number): boolean {
-  return availBit(words, slot) !== usedBit(words, slot);
+/**
+ * How many slots before the driver's position look available: AVAIL and USED differ. A completed
+ * list keeps its stale slots after the first, so this is exact only for lists of one slot.
+ */
+export function outstanding(words: Uint32Array, driver: RingPosition, size: number): number {
+  let slot = driver.index;
+  for (let run = 0; run < size; run++) {
+    slot = slot === 0 ? size - 1 : slot - 1;
+    if (availBit(words, slot) === usedBit(words, slot)) return run;
+  }
+  return size;
+}
+
+/** The position `slots` (at most the size) before another. */
+export function positionBefore(position: RingPosition, slots: number, size: number): RingPosition {
+  const index = (position.index - slots + size) % size;
+  return { index, wrap: slots <= position.index ? position.wrap : !position.wrap };
+}
+
+/** Slots from one position on to a later one; 0 where they are the same. */
+export function slotsBetween(from: RingPosition, to: RingPosition, size: number): number {
+  return to.index - from.index + (from.wrap === to.wrap ? 0 : size);
 }
 
 /** AVAIL bit of a slot. */
@@ -61,10 +58,4 @@ export function availBit(words: Uint32Array, slot: number): boolean {
 /** USED bit of a slot. */
 export function usedBit(words: Uint32Array, slot: number): boolean {
   return ((words[slot * 4 + 3] >>> 16) & DESC_F.USED) !== 0;
-}
-
-/** Slots from `from` up to `to`, both with their wrap counters; 0 where they are the same. */
-export function slotsBetween(from: RingPosition, to: RingPosition, size: number): number {
-  const laps = from.wrap === to.wrap ? 0 : size;
-  return to.index - from.index + laps;
 }

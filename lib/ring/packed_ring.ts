@@ -12,8 +12,8 @@ import type { Areas } from "./check_config.ts";
 import { FEATURE, type RingConfig, type RingPosition } from "./config.ts";
 import { CLOSE_LOOK_BUDGET, MAX_FINDINGS } from "./limits.ts";
 import { packedChain, type PackedChainContext } from "./packed_chain.ts";
-import { availBit, usedBit } from "./packed_position.ts";
-import { type PackedSpan, packedSpan } from "./packed_start.ts";
+import { availBit, slotsBetween, usedBit } from "./packed_position.ts";
+import { knownStart, type PackedSpan, packedSpan } from "./packed_start.ts";
 import { PackedWalk } from "./packed_walk.ts";
 import { finding } from "./sections.ts";
 import type {
@@ -57,12 +57,24 @@ export class PackedRing implements Ring {
     const fault = this.areas.descriptor.copy(walk.earlyBytes) ??
       this.areas.descriptor.copy(walk.tableBytes);
     if (fault !== null) return unreadable(this.config, this.findings, time, fault);
-    const span = packedSpan(walk.early, this.config);
-    const first = this.config.start ?? span.used;
-    walk.run(options.chains === "none" ? span.available : first);
+    const none = options.chains === "none";
+    const known = none ? null : knownStart(walk.early, this.config);
+    const span = known === null ? this.#walkDerived(walk, none) : this.#walkKnown(walk, known);
     const indices = this.#indices(span, walk.early, time);
     if (indices === null) return unreadable(this.config, this.findings, time);
     return new PackedSnapshot(this, walk, indices);
+  }
+
+  /** The driver's position is where the walk ends, so the flags need not be searched for it. */
+  #walkKnown(walk: PackedWalk, used: RingPosition): PackedSpan {
+    walk.run(used);
+    return { available: walk.end, used, exact: true };
+  }
+
+  #walkDerived(walk: PackedWalk, none: boolean): PackedSpan {
+    const span = packedSpan(walk.early, this.config);
+    walk.run(none ? span.available : span.used);
+    return span;
   }
 
   #indices(span: PackedSpan, words: Uint32Array, time: number): RingIndices | null {
@@ -71,8 +83,7 @@ export class PackedRing implements Ring {
     const available = side(span.available, this.areas.driver, eventIndex);
     const used = side(span.used, this.areas.device, eventIndex);
     if (available === null || used === null) return null;
-    const inFlight = span.available.index - span.used.index +
-      (span.available.wrap === span.used.wrap ? 0 : size);
+    const inFlight = slotsBetween(span.used, span.available, size);
     const raced = this.#moved(span.used, words) || this.#moved(span.available, words);
     return { available, used, inFlight, exact: span.exact, raced, time };
   }

@@ -1,5 +1,5 @@
 /**
- * Where a walk over a packed ring starts.
+ * Where a walk over a packed ring starts: at the device's position, which the ring does not say.
  *
  * ```text
  * slot   3   4   5   6   7      A completed list of three: the device rewrote slot 3 only, slots 4
@@ -10,7 +10,13 @@
  * @module
  */
 import type { RingConfig, RingPosition } from "./config.ts";
-import { availBit, derivePositions, usedBit } from "./packed_position.ts";
+import {
+  availBit,
+  driverPosition,
+  outstanding,
+  positionBefore,
+  usedBit,
+} from "./packed_position.ts";
 import { DESC_F } from "./spec.ts";
 
 /** Both ends of what is with the device. */
@@ -21,46 +27,62 @@ export interface PackedSpan {
   readonly exact: boolean;
 }
 
-/** The span of a ring, from what is known beforehand and what the flags of a private copy say. */
+/**
+ * The device's position where it is known beforehand: the consumer's own, or one that was asked for
+ * earlier and that the ring still bears out. null where it must be derived.
+ */
+export function knownStart(words: Uint32Array, config: RingConfig): RingPosition | null {
+  if (config.start !== undefined) return config.start;
+  const slot = config.used?.index;
+  if (slot === undefined || slot >= config.size || !withDevice(words, slot)) return null;
+  const onlyStale = staleBefore(words, slot, config.size);
+  return onlyStale ? { index: slot, wrap: availBit(words, slot) } : null;
+}
+
+/** Both positions, derived from the flags of a private copy. */
 export function packedSpan(words: Uint32Array, config: RingConfig): PackedSpan {
   const { size } = config;
-  const { available, used } = derivePositions(words, size);
-  const run = distance(used, available, size);
-  const hint = config.used ?? config.start;
-  const hinted = hint === undefined ? run + 1 : behind(hint.index, available, run, size);
-  if (hinted <= run) return { available, used: at(available, hinted, size), exact: true };
-  const stale = run === size ? 0 : staleTail(words, used, run, size);
-  const exact = stale === 0 && singles(words, used, run, size);
-  return { available, used: at(available, run - stale, size), exact };
+  const available = driverPosition(words, size);
+  const run = outstanding(words, available, size);
+  if (config.used !== undefined && config.used.index === available.index && run < size) {
+    // Said to be idle. What looks available before must then be stale: the rest of one list.
+    if (staleBefore(words, available.index, size)) {
+      return { available, used: available, exact: true };
+    }
+  }
+  const first = positionBefore(available, run, size);
+  const stale = run === size ? 0 : staleTail(words, first, run, size);
+  const exact = stale === 0 && singles(words, first, run, size);
+  return { available, used: positionBefore(available, run - stale, size), exact };
 }
 
-/** Slots from `from` on to `to`. */
-function distance(from: RingPosition, to: RingPosition, size: number): number {
-  return from.wrap === to.wrap ? to.index - from.index : to.index - from.index + size;
+/**
+ * Whether the slots before one, as far as they look available, are the rest of a single list: then
+ * the device may have its position there. Two lists before it mean that it has moved.
+ */
+function staleBefore(words: Uint32Array, slot: number, size: number): boolean {
+  for (let n = 1; n < size; n++) {
+    const at = (slot - n + size) % size;
+    if (!withDevice(words, at)) return true;
+    const next = ((words[at * 4 + 3] >>> 16) & DESC_F.NEXT) !== 0;
+    if (next === (n === 1)) return false;
+  }
+  return false;
 }
 
-/** How many slots a slot lies behind a position; a slot at the position itself is there, or a full lap behind. */
-function behind(slot: number, position: RingPosition, run: number, size: number): number {
-  const slots = (position.index - slot + size) % size;
-  return slots === 0 && run === size ? size : slots;
-}
-
-/** The position `slots` before another. */
-function at(position: RingPosition, slots: number, size: number): RingPosition {
-  const index = (position.index - slots + size) % size;
-  return { index, wrap: slots <= position.index ? position.wrap : !position.wrap };
+function withDevice(words: Uint32Array, slot: number): boolean {
+  return availBit(words, slot) !== usedBit(words, slot);
 }
 
 /**
  * How many slots at the start of the run are left over from the list that was used last. The buffer
  * id of a list stands in its last descriptor, and the device repeats it in the used one before.
  */
-function staleTail(words: Uint32Array, used: RingPosition, run: number, size: number): number {
-  const before = (used.index - 1 + size) % size;
+function staleTail(words: Uint32Array, first: RingPosition, run: number, size: number): number {
+  const before = (first.index - 1 + size) % size;
   if (run === 0 || !wasUsed(words, before)) return 0;
   for (let taken = 0; taken < run; taken++) {
-    const slot = (used.index + taken) % size;
-    const tail = words[slot * 4 + 3];
+    const tail = words[((first.index + taken) % size) * 4 + 3];
     if (((tail >>> 16) & DESC_F.INDIRECT) !== 0) return 0;
     if (((tail >>> 16) & DESC_F.NEXT) !== 0) continue;
     const sameId = (tail & 0xffff) === (words[before * 4 + 3] & 0xffff);
@@ -71,21 +93,20 @@ function staleTail(words: Uint32Array, used: RingPosition, run: number, size: nu
 
 /** A driver that has one buffer of one slot in flight at a time repeats the id without a stale tail. */
 function oneByOne(words: Uint32Array, used: number, taken: number, size: number): boolean {
-  const earlier = (used - 1 + size) % size;
-  return taken === 0 && wasUsed(words, earlier);
+  return taken === 0 && wasUsed(words, (used - 1 + size) % size);
 }
 
 /** A slot of zeros was never written, although its flags look used. */
 function wasUsed(words: Uint32Array, slot: number): boolean {
   const at = slot * 4;
   const written = (words[at] | words[at + 1] | words[at + 2] | words[at + 3]) !== 0;
-  return written && availBit(words, slot) === usedBit(words, slot);
+  return written && !withDevice(words, slot);
 }
 
 /** Whether every slot of the run is a list of its own: then nothing can be stale. */
-function singles(words: Uint32Array, used: RingPosition, run: number, size: number): boolean {
+function singles(words: Uint32Array, first: RingPosition, run: number, size: number): boolean {
   for (let n = 0; n < run; n++) {
-    const slot = (used.index + n) % size;
+    const slot = (first.index + n) % size;
     if (((words[slot * 4 + 3] >>> 16) & DESC_F.NEXT) !== 0) return false;
   }
   return true;

@@ -5,19 +5,27 @@
  * @module
  */
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { Arena } from "./arena.ts";
+import type { Arena } from "./arena.ts";
 import type { RingConfig, RingPosition } from "./config.ts";
-import { FEATURE } from "./config.ts";
-import { descriptorBudget, MAX_CHAIN_BYTES } from "./limits.ts";
-import { RangeCheck } from "./range_check.ts";
+import { MAX_CHAIN_BYTES } from "./limits.ts";
+import { inPages, RangeCheck } from "./range_check.ts";
 import { DESC_F } from "./spec.ts";
+import { TableWalk } from "./table_walk.ts";
 
-const PHASE = (DESC_F.AVAIL | DESC_F.USED) << 16;
+// Flags stand in the upper half of a descriptor's last word.
+const NEXT = DESC_F.NEXT << 16;
+const WRITE = DESC_F.WRITE << 16;
+const INDIRECT = DESC_F.INDIRECT << 16;
+/** 2.8.1: AVAIL equal to the wrap counter and USED not, for either counter. */
+const AVAILABLE_1 = DESC_F.AVAIL << 16;
+const AVAILABLE_0 = DESC_F.USED << 16;
+const PHASE = AVAILABLE_1 | AVAILABLE_0;
 
 /** Columns of one walk: private copies, nothing here changes until the next walk. */
 export class PackedWalk {
   /** The descriptor ring, four words a slot. */
   readonly table: Uint32Array;
+  /** The same as bytes, to copy into. */
   readonly tableBytes: Uint8Array;
   /** An earlier copy: a list whose first descriptor was available in it is complete in `table`. */
   readonly early: Uint32Array;
@@ -30,7 +38,6 @@ export class PackedWalk {
   readonly owner: Uint16Array;
   /** Chains that need a closer look, ascending. */
   readonly doubtful: number[] = [];
-  readonly arena: Arena;
 
   /** Where chain 0 starts. */
   first: RingPosition = { index: 0, wrap: true };
@@ -43,25 +50,31 @@ export class PackedWalk {
   writable = 0;
 
   readonly #size: number;
-  readonly #indirect: boolean;
   readonly #ranges: RangeCheck;
-  #budget = 0;
-  #slot = 0;
-  #wrap = 1;
+  readonly #tables: TableWalk;
+  // Signed words are cheaper to compute with.
+  readonly #signed: Int32Array;
+  readonly #earlySigned: Int32Array;
 
   constructor(memory: GuestMemory, config: RingConfig) {
     const { size } = config;
     this.#size = size;
-    this.#indirect = (config.features & FEATURE.INDIRECT_DESC) !== 0n;
     this.table = new Uint32Array(size * 4);
+    this.#signed = new Int32Array(this.table.buffer);
     this.tableBytes = new Uint8Array(this.table.buffer);
     this.early = new Uint32Array(size * 4);
+    this.#earlySigned = new Int32Array(this.early.buffer);
     this.earlyBytes = new Uint8Array(this.early.buffer);
     this.slots = new Uint16Array(size);
     this.tableAt = new Int32Array(size);
     this.owner = new Uint16Array(size);
-    this.arena = new Arena(memory);
     this.#ranges = new RangeCheck(memory.table);
+    this.#tables = new TableWalk(memory, config, this.#ranges);
+  }
+
+  /** Copies of the indirect tables. */
+  get arena(): Arena {
+    return this.#tables.arena;
   }
 
   /** Walks from a position on to the first slot that is not available; at most one lap. */
@@ -73,118 +86,86 @@ export class PackedWalk {
       this.writable =
         0;
     this.doubtful.length = 0;
-    this.arena.clear();
+    this.#tables.clear();
     this.owner.fill(0);
-    this.#budget = descriptorBudget(this.#size);
-    this.#slot = first.index;
-    this.#wrap = first.wrap ? 1 : 0;
-    let left = this.#size;
-    while (left > 0 && this.#available(this.early, this.#slot)) {
-      left -= this.#chain(left);
-    }
-    this.end = { index: this.#slot, wrap: this.#wrap === 1 };
+    this.end = this.#lists(first.index, first.wrap);
   }
 
-  /** Takes one list, whatever it is like. Returns how many slots it took. */
-  #chain(left: number): number {
-    const chain = this.count++;
-    this.slots[chain] = this.#slot;
-    this.tableAt[chain] = -1;
-    const { table } = this;
+  /** All lists in one loop over local variables, as in `split_walk.ts`. Returns where it ended. */
+  #lists(slot: number, wrap: boolean): RingPosition {
+    const { owner, slots, tableAt } = this;
+    const table = this.#signed;
+    const early = this.#earlySigned;
+    const tables = this.#tables;
     const ranges = this.#ranges;
-    let fine = true;
+    const size = this.#size;
+    let { firstPage, endPage } = ranges;
+    let wanted = wrap ? AVAILABLE_1 : AVAILABLE_0;
+    let descriptors = 0;
     let readable = 0;
     let writable = 0;
-    let taken = 0;
-    let last = 0;
-    for (;;) {
-      const at = this.#slot << 2;
-      const tail = table[at + 3];
-      const flags = tail >>> 16;
-      const length = table[at + 2];
-      if (taken > 0 && !this.#available(table, this.#slot)) {
-        fine = false;
-        break;
-      }
-      taken++;
-      last = tail & 0xffff;
-      if (++this.#slot === this.#size) {
-        this.#slot = 0;
-        this.#wrap ^= 1;
-      }
-      if ((flags & DESC_F.INDIRECT) !== 0) {
-        fine = fine && taken === 1 && (flags & DESC_F.NEXT) === 0 && this.#indirect;
-        if (fine) {
-          const good = this.#claim(chain, last) &&
-            this.#tableOf(chain, table[at], table[at + 1], length);
-          return good ? taken : this.#doubt(chain, taken);
+    let chain = 0;
+    let left = size;
+    while (left > 0 && (early[(slot << 2) + 3] & PHASE) === wanted) {
+      slots[chain] = slot;
+      tableAt[chain] = -1;
+      let fine = true;
+      let steps = 0;
+      let reads = 0;
+      let writes = 0;
+      let taken = 0;
+      let tail = 0;
+      for (;;) {
+        const at = slot << 2;
+        const low = table[at];
+        const high = table[at + 1];
+        const length = table[at + 2];
+        tail = table[at + 3];
+        taken++;
+        if (++slot === size) {
+          slot = 0;
+          wanted ^= PHASE;
         }
-      } else if (fine) {
-        fine = ranges.plain(table[at], table[at + 1], length);
-        if ((flags & DESC_F.WRITE) !== 0) writable += length;
-        else if (writable === 0) readable += length;
-        else fine = false;
+        if ((tail & INDIRECT) !== 0) {
+          // Alone is the only shape that is allowed; any other is looked at closely.
+          fine = taken === 1 && (tail & NEXT) === 0;
+          if (fine) fine = (tableAt[chain] = tables.look(low, high, length)) >= 0;
+          steps = tables.count;
+          reads = tables.readable;
+          writes = tables.writable;
+        } else {
+          if (!inPages(low, high, length, firstPage, endPage)) {
+            if (ranges.plain(low, high, length)) ({ firstPage, endPage } = ranges);
+            else fine = false;
+          }
+          steps++;
+          if ((tail & WRITE) !== 0) writes += length;
+          else if (writes === 0) reads += length;
+          else fine = false;
+        }
+        if ((tail & NEXT) === 0) break;
+        if (taken === left || (table[(slot << 2) + 3] & PHASE) !== wanted) {
+          fine = false;
+          break;
+        }
       }
-      if ((flags & DESC_F.NEXT) === 0) break;
-      if (taken === left) {
-        fine = false;
-        break;
+      left -= taken;
+      // 2.8.6: the id stands in the last descriptor. A list that is not fine claims its id, too.
+      const id = tail & 0xffff;
+      if (id >= size || owner[id] !== 0) fine = false;
+      else owner[id] = chain + 1;
+      if (!fine || reads + writes > MAX_CHAIN_BYTES) this.doubtful.push(chain);
+      else {
+        descriptors += steps;
+        readable += reads;
+        writable += writes;
       }
+      chain++;
     }
-    if (this.#claim(chain, last) && fine && this.#add(taken, readable, writable)) return taken;
-    return this.#doubt(chain, taken);
-  }
-
-  #doubt(chain: number, taken: number): number {
-    this.doubtful.push(chain);
-    return taken;
-  }
-
-  /** 2.8.1: available means AVAIL equals the wrap counter and USED does not. */
-  #available(words: Uint32Array, slot: number): boolean {
-    const wanted = this.#wrap === 1 ? DESC_F.AVAIL << 16 : DESC_F.USED << 16;
-    return ((words[(slot << 2) + 3] & PHASE) >>> 0) === (wanted >>> 0);
-  }
-
-  /** Notes the buffer id, which must be below the size and held by one chain only. */
-  #claim(chain: number, id: number): boolean {
-    if (id >= this.#size || this.owner[id] !== 0) return false;
-    this.owner[id] = chain + 1;
-    return true;
-  }
-
-  /** One table: all entries in order (2.8.7). */
-  #tableOf(chain: number, low: number, high: number, length: number): boolean {
-    const entries = length >>> 4;
-    if (length === 0 || (length & 15) !== 0 || entries > this.#size || high >= 0x200000) {
-      return false;
-    }
-    if ((this.#budget -= entries) < 0) return false;
-    const base = this.arena.fetch(high * 4294967296 + low, length);
-    if (base < 0) return false;
-    this.tableAt[chain] = base;
-    const { words } = this.arena;
-    const ranges = this.#ranges;
-    let readable = 0;
-    let writable = 0;
-    for (let at = base, end = base + (entries << 2); at < end; at += 4) {
-      const flags = words[at + 3] >>> 16;
-      const bytes = words[at + 2];
-      if ((flags & DESC_F.INDIRECT) !== 0 || !ranges.plain(words[at], words[at + 1], bytes)) {
-        return false;
-      }
-      if ((flags & DESC_F.WRITE) !== 0) writable += bytes;
-      else if (writable === 0) readable += bytes;
-      else return false;
-    }
-    return this.#add(entries, readable, writable);
-  }
-
-  #add(descriptors: number, readable: number, writable: number): boolean {
-    if (readable + writable > MAX_CHAIN_BYTES) return false;
-    this.descriptors += descriptors;
-    this.readable += readable;
-    this.writable += writable;
-    return true;
+    this.count = chain;
+    this.descriptors = descriptors;
+    this.readable = readable;
+    this.writable = writable;
+    return { index: slot, wrap: wanted === AVAILABLE_1 };
   }
 }

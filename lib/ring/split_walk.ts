@@ -6,18 +6,18 @@
  * @module
  */
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { Arena } from "./arena.ts";
+import type { Arena } from "./arena.ts";
 import type { RingConfig } from "./config.ts";
-import { FEATURE } from "./config.ts";
-import { descriptorBudget, MAX_CHAIN_BYTES } from "./limits.ts";
-import { RangeCheck } from "./range_check.ts";
+import { MAX_CHAIN_BYTES } from "./limits.ts";
+import { inPages, RangeCheck } from "./range_check.ts";
 import { DESC_F } from "./spec.ts";
+import { TableWalk } from "./table_walk.ts";
 
 /** Columns of one walk. They are private copies: nothing here changes until the next walk. */
 export class SplitWalk {
   /** The descriptor table, four words an entry. */
   readonly table: Uint32Array;
-  /** `table` as bytes, to copy into. */
+  /** The same as bytes, to copy into. */
   readonly tableBytes: Uint8Array;
   /** The available ring as 16-bit words: flags, idx, ring[size], used_event. */
   readonly available: Uint16Array;
@@ -28,7 +28,6 @@ export class SplitWalk {
   readonly tableAt: Int32Array;
   /** Chains that need a closer look, ascending. */
   readonly doubtful: number[] = [];
-  readonly arena: Arena;
 
   /** Free-running index of chain 0. */
   first = 0;
@@ -40,37 +39,39 @@ export class SplitWalk {
   writable = 0;
 
   readonly #size: number;
-  readonly #indirect: boolean;
   readonly #ranges: RangeCheck;
-  #budget = 0;
+  readonly #tables: TableWalk;
+  // Signed words are cheaper to compute with.
+  readonly #signed: Int32Array;
 
   constructor(memory: GuestMemory, config: RingConfig) {
     const { size } = config;
     this.#size = size;
-    this.#indirect = (config.features & FEATURE.INDIRECT_DESC) !== 0n;
     this.table = new Uint32Array(size * 4);
+    this.#signed = new Int32Array(this.table.buffer);
     this.tableBytes = new Uint8Array(this.table.buffer);
     this.available = new Uint16Array(size + 3);
     this.availableBytes = new Uint8Array(this.available.buffer);
     this.owner = new Uint16Array(size);
     this.tableAt = new Int32Array(size);
-    this.arena = new Arena(memory);
     this.#ranges = new RangeCheck(memory.table);
+    this.#tables = new TableWalk(memory, config, this.#ranges);
+  }
+
+  /** Copies of the indirect tables. */
+  get arena(): Arena {
+    return this.#tables.arena;
   }
 
   /** Walks `count` (at most the ring's size) available entries from free-running index `first` on. */
   run(first: number, count: number): void {
     this.first = first;
     this.count = count;
-    this.descriptors = this.readable = this.writable = 0;
     this.doubtful.length = 0;
-    this.arena.clear();
+    this.#tables.clear();
     this.owner.fill(0);
-    this.#budget = descriptorBudget(this.#size);
-    for (let chain = 0; chain < count; chain++) {
-      this.tableAt[chain] = -1;
-      if (!this.#chain(chain)) this.doubtful.push(chain);
-    }
+    this.tableAt.fill(-1, 0, count);
+    this.#chains(first, count);
   }
 
   /** Head of a chain: what the available ring says, not checked. */
@@ -78,75 +79,65 @@ export class SplitWalk {
     return this.available[2 + ((this.first + chain) & (this.#size - 1))];
   }
 
-  /** One chain of direct descriptors; true where nothing is wrong with it. */
-  #chain(chain: number): boolean {
-    const { table, owner } = this;
+  /**
+   * All chains in one loop over local variables: this is where a walk spends its time, and a call
+   * for each descriptor would double it.
+   */
+  #chains(first: number, count: number): void {
+    const { owner, available, tableAt } = this;
+    const table = this.#signed;
+    const tables = this.#tables;
+    const ranges = this.#ranges;
     const size = this.#size;
-    const mark = chain + 1;
-    const ranges = this.#ranges;
-    let index = this.head(chain);
+    let { firstPage, endPage } = ranges;
+    let descriptors = 0;
     let readable = 0;
     let writable = 0;
-    let steps = 0;
-    for (;;) {
-      if (index >= size || owner[index] !== 0) return false;
-      owner[index] = mark;
-      const at = index << 2;
-      const tail = table[at + 3];
-      const length = table[at + 2];
-      if ((tail & DESC_F.INDIRECT) !== 0) {
-        // The common shape: the head alone is indirect. Any other is looked at closely.
-        return steps === 0 && (tail & DESC_F.NEXT) === 0 && this.#indirect &&
-          this.#tableOf(chain, table[at], table[at + 1], length);
+    for (let chain = 0; chain < count; chain++) {
+      let index = available[2 + ((first + chain) & (size - 1))];
+      let fine = false;
+      let steps = 0;
+      let reads = 0;
+      let writes = 0;
+      while (index < size && owner[index] === 0) {
+        owner[index] = chain + 1;
+        const at = index << 2;
+        const low = table[at];
+        const high = table[at + 1];
+        const length = table[at + 2];
+        const tail = table[at + 3];
+        if ((tail & DESC_F.INDIRECT) !== 0) {
+          // The common shape: the head alone is indirect. Any other is looked at closely.
+          if (steps > 0 || (tail & DESC_F.NEXT) !== 0) break;
+          fine = (tableAt[chain] = tables.look(low, high, length)) >= 0;
+          steps = tables.count;
+          reads = tables.readable;
+          writes = tables.writable;
+          break;
+        }
+        if (!inPages(low, high, length, firstPage, endPage)) {
+          if (!ranges.plain(low, high, length)) break;
+          ({ firstPage, endPage } = ranges);
+        }
+        steps++;
+        if ((tail & DESC_F.WRITE) !== 0) writes += length;
+        else if (writes === 0) reads += length;
+        else break;
+        if ((tail & DESC_F.NEXT) === 0) {
+          fine = true;
+          break;
+        }
+        index = tail >>> 16;
       }
-      if (!ranges.plain(table[at], table[at + 1], length)) return false;
-      steps++;
-      if ((tail & DESC_F.WRITE) !== 0) writable += length;
-      else if (writable === 0) readable += length;
-      else return false;
-      if ((tail & DESC_F.NEXT) === 0) break;
-      index = tail >>> 16;
-    }
-    return this.#add(steps, readable, writable);
-  }
-
-  /** One chain that is an indirect table: entry 0, then `next` (2.7.5.3). */
-  #tableOf(chain: number, low: number, high: number, length: number): boolean {
-    const entries = length >>> 4;
-    if (length === 0 || (length & 15) !== 0 || entries > this.#size || high >= 0x200000) {
-      return false;
-    }
-    if ((this.#budget -= entries) < 0) return false;
-    const base = this.arena.fetch(high * 4294967296 + low, length);
-    if (base < 0) return false;
-    this.tableAt[chain] = base;
-    const { words } = this.arena;
-    const ranges = this.#ranges;
-    let readable = 0;
-    let writable = 0;
-    let index = 0;
-    for (let steps = 1; steps <= entries; steps++) {
-      const at = base + (index << 2);
-      const tail = words[at + 3];
-      const bytes = words[at + 2];
-      if ((tail & DESC_F.INDIRECT) !== 0 || !ranges.plain(words[at], words[at + 1], bytes)) {
-        return false;
+      if (!fine || reads + writes > MAX_CHAIN_BYTES) this.doubtful.push(chain);
+      else {
+        descriptors += steps;
+        readable += reads;
+        writable += writes;
       }
-      if ((tail & DESC_F.WRITE) !== 0) writable += bytes;
-      else if (writable === 0) readable += bytes;
-      else return false;
-      if ((tail & DESC_F.NEXT) === 0) return this.#add(steps, readable, writable);
-      index = tail >>> 16;
-      if (index >= entries) return false;
     }
-    return false;
-  }
-
-  #add(descriptors: number, readable: number, writable: number): boolean {
-    if (readable + writable > MAX_CHAIN_BYTES) return false;
-    this.descriptors += descriptors;
-    this.readable += readable;
-    this.writable += writable;
-    return true;
+    this.descriptors = descriptors;
+    this.readable = readable;
+    this.writable = writable;
   }
 }
