@@ -13,7 +13,7 @@ import { Fd } from "../../ffi/fd.ts";
 import { FileBacking } from "../../ffi/file_backing.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { sealedMemfd } from "../../ffi/memfd.ts";
-import { errnoFrom, holdings, looseMemfd, pattern, sys } from "../support/host.ts";
+import { errnoFrom, holdings, looseMemfd, pattern, sys, uniqueName } from "../support/host.ts";
 
 const PAGE = sys.pageSize;
 const MIB = 1024 * 1024;
@@ -217,14 +217,21 @@ Deno.test("use after close throws, and views left over are empty instead of a cr
 });
 
 Deno.test("what can not be mapped fails by name and leaves nothing open", () => {
-  using readOnly = looseMemfd(PAGE);
-  const before = holdings();
-  using proc = new Fd(sys, sys.open("/proc/self/status", 0));
-  assertEquals(errnoFrom(() => map(proc.number, PAGE)), "ENODEV");
-  assertThrows(() => map(readOnly.number, PAGE, { offset: 100 }), RangeError, "multiple");
-  assertEquals(errnoFrom(() => map(99_999, PAGE)), "EBADF");
-  proc.close();
-  assertEquals(holdings(), before);
+  const name = uniqueName();
+  const directory = Deno.makeTempDirSync({ prefix: name });
+  try {
+    using fd = looseMemfd(PAGE, name);
+    using unmappable = new Fd(sys, sys.open(directory, 0));
+    const before = holdings(name);
+    assertEquals(before, { fds: 2, maps: 0 });
+    assertEquals(errnoFrom(() => map(unmappable.number, PAGE)), "ENODEV");
+    assertThrows(() => map(fd.number, PAGE, { offset: 100 }), RangeError, "multiple");
+    assertEquals(errnoFrom(() => map(fd.number, 2 ** 50)), "ENOMEM");
+    assertEquals(errnoFrom(() => map(99_999, PAGE)), "EBADF");
+    assertEquals(holdings(name), before);
+  } finally {
+    Deno.removeSync(directory);
+  }
 });
 
 Deno.test("a read-only fd can not become a writable mapping", () => {
@@ -269,16 +276,16 @@ Deno.test("hugetlb memory with an empty pool is mapped and read without a fault"
 });
 
 Deno.test("1,000 mappings opened and closed leave no fd and no mapping behind", () => {
-  using fd = sealedMemfd(sys, "ram", MIB);
+  const name = uniqueName();
+  using fd = sealedMemfd(sys, name, MIB);
   sys.pwrite(fd.number, pattern(PAGE), 0);
-  sys.copyOut(1n, new Uint8Array(1)); // The scratch memfd is opened once and stays.
-  const before = holdings();
   for (let round = 0; round < 1000; round++) {
     using mapping = map(round % 2 ? fd.number : new Fd(sys, sys.dup(fd.number)), MIB);
     mapping.live(0, 16);
     mapping.copy(PAGE, new Uint8Array(16));
+    if (round === 500) assertEquals(holdings(name), { fds: 2, maps: 1 });
   }
-  assertEquals(holdings(), before);
+  assertEquals(holdings(name), { fds: 1, maps: 0 });
 });
 
 Deno.test("a file backing reads at any offset, short at the file's end", () => {

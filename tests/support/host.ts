@@ -24,14 +24,56 @@ export function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_, index) => (seed + index * 7) % 251);
 }
 
-/** What holds a process's resources: its open fds and the lines of its memory map. */
-export function holdings(): { fds: number; maps: number } {
-  const maps = sys.readText("/proc/self/maps");
+/**
+ * The open fds and the mappings of whatever has `name` in its path. Not all of the process's: test
+ * files run side by side in threads of one process.
+ */
+export function holdings(name: string): { fds: number; maps: number } {
+  const maps = sys.readText("/proc/self/maps").split("\n");
   return {
-    fds: sys.readdir("/proc/self/fd").length,
-    // Only what guestmem maps: the runtime's own heap comes and goes.
-    maps: maps.split("\n").filter((line) => /memfd:|\/tmp\/|hugepage/.test(line)).length,
+    fds: sys.readdir("/proc/self/fd").filter((fd) => linkOf(fd).includes(name)).length,
+    maps: maps.filter((line) => line.includes(name)).length,
   };
+}
+
+function linkOf(fd: string): string {
+  try {
+    return sys.readlink(`/proc/self/fd/${fd}`);
+  } catch (error) {
+    // Another thread closed it meanwhile: then it is not what we look for.
+    if (error instanceof SyscallError) return "";
+    throw error;
+  }
+}
+
+let names = 0;
+
+/** A name that no other test uses. */
+export function uniqueName(): string {
+  return `guestmem-${sys.pid}-${names++}-${crypto.randomUUID().slice(0, 8)}`;
+}
+
+/** `import` lines for a module of `ffi/`, to be run by `runAlone`. */
+export function importFfi(names: string, file: string): string {
+  return `import { ${names} } from "${new URL(`../../ffi/${file}`, import.meta.url)}";\n`;
+}
+
+/**
+ * Runs a module in a Deno of its own, for what is true of a whole process. Its output, or its error
+ * where it fails.
+ */
+export async function runAlone(code: string, permissions: string[]): Promise<string> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--quiet", "--no-lock", ...permissions, "-"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = command.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(code));
+  await writer.close();
+  const { stdout, stderr, success } = await command.output();
+  return new TextDecoder().decode(success ? stdout : stderr).trim();
 }
 
 /** The errno by which `run` fails as a system call; throws when it does not. */
