@@ -31,6 +31,8 @@ export interface Attachment extends AsyncDisposable {
   readonly writable: WritableGuestMemory | null;
   /** Every device, also those whose rings can not be read. */
   readonly devices: readonly Device[];
+  /** Why devices are not known, and the remedy; empty or absent where they are. */
+  readonly note?: string;
   /**
    * Reads devices and rings again; a changed memory layout gives a new table. Throws `SourceError`
    * when the guest is gone.

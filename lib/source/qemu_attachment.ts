@@ -1,0 +1,154 @@
+/**
+ * A QEMU held: its memory open, its devices known.
+ *
+ * The monitor is held only while questions are asked (attach, refresh, execute): it serves one client
+ * at a time, and the operator may need it.
+ *
+ * @module
+ */
+import { SourceError } from "../errors.ts";
+import type { Device } from "../guest/guest.ts";
+import type { Target } from "../guest/target.ts";
+import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
+import { type MapsEntry, readMaps } from "./proc_maps.ts";
+import { readDevices } from "./qemu_devices.ts";
+import { openMonitor, type QemuGuest } from "./qemu_guest.ts";
+import { guessRanges, type GuestRange, readRanges } from "./qemu_layout.ts";
+import { denied, layoutSignature, openMemory, type QemuMemory } from "./qemu_memory.ts";
+import { assertRunning } from "./qemu_process.ts";
+import type { Attachment, AttachOptions, Monitor } from "./source.ts";
+
+/** One reading of a QEMU, before anything is opened. */
+interface Reading {
+  readonly ranges: readonly GuestRange[];
+  readonly entries: readonly MapsEntry[];
+  readonly devices: readonly Device[];
+  /** Why there are no devices; empty where there are, or where the guest has none. */
+  readonly note: string;
+}
+
+/** Attaches to a QEMU. Throws as `Source.attach` says; nothing stays open then. */
+export async function attachQemu(
+  guest: QemuGuest,
+  target: Target,
+  options: AttachOptions,
+): Promise<Attachment> {
+  const start = performance.now();
+  const reading = await read(guest, target, options);
+  const memory = open(guest, reading, options);
+  options.log(`attached in ${(performance.now() - start).toFixed(1)} ms`);
+  return new QemuAttachment(guest, target, options, reading, memory);
+}
+
+/** An attachment to a QEMU. `memory` and `devices` are those of the last refresh. */
+class QemuAttachment implements Attachment {
+  readonly monitor: Monitor;
+  #view: { memory: GuestMemory; writable: WritableGuestMemory | null };
+
+  constructor(
+    private readonly guest: QemuGuest,
+    readonly target: Target,
+    private readonly options: AttachOptions,
+    private reading: Reading,
+    private opened: QemuMemory,
+  ) {
+    this.#view = this.#look();
+    this.monitor = { execute: (command, args) => this.#execute(command, args) };
+  }
+
+  get memory(): GuestMemory {
+    return this.#view.memory;
+  }
+
+  get writable(): WritableGuestMemory | null {
+    return this.#view.writable;
+  }
+
+  get devices(): readonly Device[] {
+    return this.reading.devices;
+  }
+
+  get note(): string {
+    return this.reading.note;
+  }
+
+  /** A changed layout closes the old mappings: reads through the old `memory` fail from then on. */
+  async refresh(): Promise<void> {
+    const reading = await read(this.guest, this.target, this.options);
+    if (layoutSignature(reading.ranges, reading.entries) !== this.opened.signature) {
+      const opened = open(this.guest, reading, this.options);
+      this.opened[Symbol.dispose]();
+      this.opened = opened;
+      this.#view = this.#look();
+    }
+    this.reading = reading;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.opened[Symbol.dispose]();
+    return Promise.resolve();
+  }
+
+  #look(): { memory: GuestMemory; writable: WritableGuestMemory | null } {
+    const { table } = this.opened;
+    const name = `memory of qemu:${this.guest.process.pid}`;
+    const writable = this.options.write ? new WritableGuestMemory(table, name) : null;
+    return { memory: writable ?? new GuestMemory(table, name), writable };
+  }
+
+  async #execute(command: string, args?: Record<string, unknown>): Promise<unknown> {
+    assertRunning(this.options.sys, this.guest.process);
+    using monitor = await openMonitor(this.guest, this.options);
+    return await monitor.execute(command, args);
+  }
+}
+
+/** Asks the monitor; where there is none to ask and only memory is wanted, asks /proc alone. */
+async function read(guest: QemuGuest, target: Target, options: AttachOptions): Promise<Reading> {
+  const { sys } = options;
+  assertRunning(sys, guest.process);
+  try {
+    return await ask(guest, options);
+  } catch (error) {
+    // It may have ended while it was asked: that says more than a closed socket.
+    assertRunning(sys, guest.process);
+    const unheard = error instanceof SourceError && error.stage !== "read memory" &&
+      ["busy", "unsupported", "permission"].includes(error.kind);
+    if (!unheard || target.device !== null) throw error;
+    const entries = mapsOf(guest, options);
+    const ranges = guessRanges(guest.process, entries);
+    const note = [error.message, error.remedy].filter((part) => part !== "").join(". ");
+    options.log(`${note}; memory layout guessed from /proc`);
+    return { ranges, entries, devices: [], note };
+  }
+}
+
+async function ask(guest: QemuGuest, options: AttachOptions): Promise<Reading> {
+  using monitor = await openMonitor(guest, options);
+  const ranges = await readRanges(monitor);
+  // After the addresses were asked for: what they point to is mapped by then.
+  const entries = mapsOf(guest, options);
+  const { devices, note } = await readDevices(monitor);
+  options.log(`${monitor.path}: ${monitor.roundTrips} round trips`);
+  return { ranges, entries, devices, note };
+}
+
+function mapsOf(guest: QemuGuest, { sys }: AttachOptions): MapsEntry[] {
+  const { pid } = guest.process;
+  try {
+    return readMaps(sys, pid);
+  } catch (error) {
+    assertRunning(sys, guest.process);
+    throw denied(error, pid, "memory map");
+  }
+}
+
+function open(guest: QemuGuest, reading: Reading, options: AttachOptions): QemuMemory {
+  const { pid } = guest.process;
+  try {
+    return openMemory(reading.ranges, reading.entries, { ...options, pid });
+  } catch (error) {
+    assertRunning(options.sys, guest.process);
+    throw denied(error, pid, "memory");
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * A QEMU and its monitor: finding the one from the other, and opening a conversation.
+ *
+ * @module
+ */
+import { SourceError } from "../errors.ts";
+import { connectMonitor, type QmpMonitor } from "./qemu_monitor.ts";
+import { findQemu, listQemu, type QemuProcess } from "./qemu_process.ts";
+import { listenerOf, type MonitorSocket, monitorSockets } from "./qemu_sockets.ts";
+import type { AttachOptions } from "./source.ts";
+
+/** What a target names. */
+export interface QemuGuest {
+  readonly process: QemuProcess;
+  /** The monitor to use, where the target names one; null for those of the process. */
+  readonly socket: string | null;
+}
+
+type Options = Pick<AttachOptions, "sys" | "signal" | "log">;
+
+/** Milliseconds to wait for the greeting of a monitor that has a client already: it may leave. */
+const TAKEN_MS = 300;
+
+/**
+ * The QEMU that `qemu:PID` or `qemu:QMP_SOCKET` names. Throws `SourceError`: `not-found` where no such
+ * process or socket is, and what `connectMonitor` throws.
+ */
+export async function resolveGuest(what: string, options: Options): Promise<QemuGuest> {
+  const { sys } = options;
+  if (/^[0-9]{1,10}$/.test(what)) return { process: findQemu(sys, Number(what)), socket: null };
+  const processes = listQemu(sys);
+  const pid = listenerOf(sys, what, processes) ?? await peerOf(what, options);
+  const process = processes.find((candidate) => candidate.pid === pid);
+  if (process !== undefined) return { process, socket: what };
+  const text = `${what} is a monitor, but of no QEMU whose process we can see`;
+  const remedy = "Run on the host of that QEMU, in its pid namespace, as its user or as root";
+  throw new SourceError("qemu", "find the process", "not-found", text, remedy);
+}
+
+/** A QEMU whose fds are closed to us still tells its pid as it answers. */
+async function peerOf(path: string, options: Options): Promise<number> {
+  using monitor = await connectMonitor(path, options);
+  return monitor.peer;
+}
+
+/** Opens the guest's monitor: the first that answers. Throws `SourceError` where none does. */
+export async function openMonitor(guest: QemuGuest, options: Options): Promise<QmpMonitor> {
+  const { sys, signal, log } = options;
+  const { sockets, note } = guest.socket === null
+    ? monitorSockets(sys, guest.process)
+    : { sockets: [{ path: guest.socket, taken: false }], note: "" };
+  if (sockets.length === 0) throw noMonitor(guest.process, note);
+  let first: unknown;
+  for (const { path, taken } of sockets) {
+    try {
+      return await connectMonitor(path, {
+        sys,
+        signal,
+        ...(taken ? { greetingMs: TAKEN_MS } : {}),
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof Error)) throw error;
+      log(error.message);
+      first ??= error;
+    }
+  }
+  throw explain(first, guest.process, sockets);
+}
+
+function noMonitor(process: QemuProcess, note: string): SourceError {
+  const remedy = "Start it with -qmp unix:PATH,server=on,wait=off";
+  const text = `QEMU ${process.pid}: ${note}`;
+  return new SourceError("qemu", "find the monitor", "unsupported", text, remedy);
+}
+
+/** libvirt holds the monitor for good: its own remedies. */
+function explain(
+  error: unknown,
+  { options, pid }: QemuProcess,
+  sockets: readonly MonitorSocket[],
+): unknown {
+  if (!(error instanceof SourceError) || error.kind !== "busy" || !options.libvirt) return error;
+  const text = `libvirt holds the monitor of QEMU ${pid} (${sockets[0].path})`;
+  const remedy = `Add a second monitor to domain ${options.name}: <qemu:commandline> with ` +
+    "<qemu:arg value='-qmp'/> <qemu:arg value='unix:/run/NAME.qmp,server=on,wait=off'/>; " +
+    `single questions go by virsh qemu-monitor-command ${options.name} --hmp 'info virtio'`;
+  return new SourceError("qemu", "greeting", "busy", text, remedy, { cause: error });
+}
