@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Layout } from "./kind.ts";
+
 /** One buffer of a chain as the decoder sees it: a bounded copy is made only of what is asked for. */
 export interface BufferPart {
   readonly address: bigint;
@@ -42,6 +44,10 @@ export interface DecodeContext {
   readonly state: "available" | "inflight" | "used";
   /** Big-endian guest: matters for legacy devices and for fs. */
   readonly bigEndian: boolean;
+  /** The device's configuration space where it is known: sizes that its formats depend on (scsi). */
+  readonly config?: Uint8Array;
+  /** This chain goes on with what an earlier one began and has no header (net, mergeable buffers). */
+  readonly continuation?: boolean;
 }
 
 /** JSON-able value: addresses and 64-bit quantities as `0x` strings, counts as numbers. */
@@ -69,6 +75,11 @@ export interface DeviceType {
   readonly name: string;
   /** Feature bits of this device type (not the common ones) by number. */
   readonly features: { readonly [bit: number]: string };
+  /**
+   * Configuration space, where the device has one; `config_space.ts` decodes it. A function where
+   * its first bytes decide on what follows.
+   */
+  readonly config?: Layout | ((bytes: Uint8Array) => Layout);
   /** Name of a queue: `rx0`, `ctrl`, `request0`. Never throws. */
   queueName(queue: number, context: { features: bigint; queueCount: number | null }): string;
   /** Decodes one chain; null where there is nothing to say. Never throws, whatever the bytes. */
