@@ -129,9 +129,9 @@ function parseMemory(entry: Node): LayoutMemory {
   const user = quantity(entry, "user_address", null);
   if (size === 0n) throw wrong(pathOf(entry, "size"), "more than 0 bytes", 0);
   const limit = ADDRESS_LIMIT - size;
-  if (gpa > limit) throw wrong(pathOf(entry, "gpa"), `at most ${hex(limit)}`, hex(gpa));
+  if (gpa > limit) throw wrong(pathOf(entry, "gpa"), `at most ${hex(limit)}`, entry.fields.gpa);
   if (user !== null && user > limit) {
-    throw wrong(pathOf(entry, "user_address"), `at most ${hex(limit)}`, hex(user));
+    throw wrong(pathOf(entry, "user_address"), `at most ${hex(limit)}`, entry.fields.user_address);
   }
   const offset = integer(entry, "offset", Number.MAX_SAFE_INTEGER, 0);
   return { bytes: parseBytes(entry), gpa, size, offset, user, path: entry.path };

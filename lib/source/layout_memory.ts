@@ -1,0 +1,118 @@
+/**
+ * Guest memory and rings as a layout describes them.
+ *
+ * @module
+ */
+import { guestAddress, userAddress } from "../address.ts";
+import { ProtocolError } from "../errors.ts";
+import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
+import type { Backing } from "../memory/backing.ts";
+import type { Region } from "../memory/region.ts";
+import { RegionTable } from "../memory/region_table.ts";
+import { type Layout, layoutDevices, type LayoutMemory } from "./layout.ts";
+import type { Attachment, Device, Target } from "./source.ts";
+
+/** Opens the bytes behind an entry and keeps them open until the attachment is disposed. */
+export type OpenBytes = (entry: LayoutMemory, resources: DisposableStack) => Backing;
+
+/** What an attachment by layout is made of. */
+export interface LayoutAttachmentOptions {
+  readonly target: Target;
+  readonly write: boolean;
+  /** For people: what the memory is called in errors. */
+  readonly name: string;
+  /** The process whose fd numbers the layout gives; null where it gives none. */
+  readonly pid: number | null;
+  /** Reads the layout, at attach and at each refresh. */
+  readonly load: () => Layout;
+  readonly open: OpenBytes;
+}
+
+/**
+ * Attaches what a layout describes. Throws `ProtocolError` where the layout is wrong and what `load`
+ * and `open` throw; nothing stays open then. A refresh reads the layout again; memory that was
+ * mapped stays so until disposal, so that older views of it remain valid.
+ */
+export function attachLayout(options: LayoutAttachmentOptions): Attachment {
+  using undo = new DisposableStack();
+  let layout = options.load();
+  let memory = openMemory(options, layout.memory, undo);
+  let devices: Device[] = layoutDevices(layout, options.pid);
+  const resources = undo.move();
+  return {
+    target: options.target,
+    get memory() {
+      return memory;
+    },
+    get writable() {
+      return memory instanceof WritableGuestMemory ? memory : null;
+    },
+    get devices() {
+      return devices;
+    },
+    // deno-lint-ignore require-await
+    async refresh() {
+      const fresh = options.load();
+      if (shape(fresh) !== shape(layout)) memory = openMemory(options, fresh.memory, resources);
+      devices = layoutDevices(fresh, options.pid);
+      layout = fresh;
+    },
+    // deno-lint-ignore require-await
+    async [Symbol.asyncDispose]() {
+      resources.dispose();
+    },
+  };
+}
+
+/** Regions of a layout, over bytes that are opened once per file. */
+function openMemory(
+  { open, write, name }: LayoutAttachmentOptions,
+  entries: readonly LayoutMemory[],
+  resources: DisposableStack,
+): GuestMemory {
+  const backings = new Map<string, Backing>();
+  const regions = entries.map((entry): Region => {
+    const backing = backings.get(keyOf(entry)) ?? open(entry, resources);
+    backings.set(keyOf(entry), backing);
+    checkFits(entry, backing);
+    return {
+      guest: guestAddress(entry.gpa),
+      length: entry.size,
+      backing,
+      offset: entry.offset,
+      access: write ? "rw" : "ro",
+      name: nameOf(entry),
+      user: entry.user === null ? null : userAddress(entry.user),
+    };
+  });
+  const table = new RegionTable(regions);
+  return write ? new WritableGuestMemory(table, name) : new GuestMemory(table, name);
+}
+
+/** What `map` calls the region: the file's name without its folder, or where it came from. */
+function nameOf({ bytes, path }: LayoutMemory): string {
+  if (bytes.kind === "file") return bytes.path.slice(bytes.path.lastIndexOf("/") + 1);
+  return bytes.kind === "memfd" ? bytes.name : path;
+}
+
+/** Process memory is opened per entry, everything else once per file. */
+function keyOf({ bytes, size }: LayoutMemory): string {
+  const key = bytes.kind === "address" ? [bytes.kind, bytes.address, size] : Object.values(bytes);
+  return key.join(" ");
+}
+
+function shape(layout: Layout): string {
+  return layout.memory.map((entry) => [keyOf(entry), entry.gpa, entry.size, entry.offset].join())
+    .join();
+}
+
+/** A layout may say that a file is longer than it is. */
+function checkFits(entry: LayoutMemory, backing: Backing): void {
+  const rest = BigInt(backing.length) - BigInt(entry.offset);
+  if (entry.size <= rest) return;
+  const [field, wanted, got] = rest <= 0n
+    ? ["offset", `less than ${backing.length}`, String(entry.offset)]
+    : ["size", `at most ${rest}`, String(entry.size)];
+  const why = `${wanted} (${backing.label} has ${backing.length} bytes)`;
+  throw new ProtocolError("layout", `${entry.path}.${field}`, why, got);
+}
