@@ -1,0 +1,164 @@
+/**
+ * Looks at all rings of a guest a few times and names each queue's stall.
+ *
+ * @module
+ */
+import type { Sys } from "../../ffi/sys.ts";
+import { isPosted } from "../device/posted.ts";
+import type { Finding } from "../finding.ts";
+import type { Device, Queue } from "../guest/guest.ts";
+import { openRing } from "../ring/ring.ts";
+import type { Ring, RingSnapshot } from "../ring/snapshot.ts";
+import {
+  diagnose,
+  type Diagnosis,
+  type QueueObservation,
+  type QueueReading,
+  VERDICTS,
+} from "../ring/stall.ts";
+import type { Attachment } from "../source/source.ts";
+import { readNotifier } from "./notifier.ts";
+
+/** How to look. */
+export interface ObserveOptions {
+  readonly sys: Sys;
+  /** Milliseconds from the first look to the last. */
+  readonly duration: number;
+  /** How many looks; at least 2. */
+  readonly looks: number;
+  readonly signal: AbortSignal | null;
+  /** Why the serving process can not serve: stopped, paused; null where it runs. */
+  readonly halted: string | null;
+  /** Narrow to a device and a queue (index or name), as in a target. */
+  readonly device: string | null;
+  readonly queue: string | null;
+}
+
+/** One queue's diagnosis. */
+export interface QueueReport extends Diagnosis {
+  /** Target of the queue: `qemu:4242/blk0:0`. */
+  readonly target: string;
+  readonly device: string;
+  readonly queue: string;
+  /** The last reading; null where there was none. */
+  readonly snapshot: RingSnapshot | null;
+  /** Command that shows more or mends it; empty where all is well. */
+  readonly next: string;
+}
+
+/** A queue under observation. */
+interface Watched {
+  readonly device: Device;
+  readonly queue: Queue;
+  readonly ring: Ring | null;
+  readonly readings: QueueReading[];
+  previous: RingSnapshot | null;
+  last: RingSnapshot | null;
+}
+
+/** Observes and diagnoses. Reports are sorted worst first, then as the guest lists its queues. */
+export async function observe(
+  attachment: Attachment,
+  options: ObserveOptions,
+): Promise<QueueReport[]> {
+  const watched = select(attachment, options);
+  const pause = options.duration / Math.max(1, options.looks - 1);
+  for (let look = 0; look < options.looks; look++) {
+    if (look > 0) await sleep(pause, options.signal);
+    options.signal?.throwIfAborted();
+    for (const one of watched) takeLook(one, options.sys);
+  }
+  const base = `${attachment.target.scheme}:${attachment.target.what}`;
+  return watched.map((one) => report(one, base, options)).sort(worstFirst);
+}
+
+function select(attachment: Attachment, { device, queue }: ObserveOptions): Watched[] {
+  return attachment.devices
+    .filter((one) => device === null || one.name === device)
+    .flatMap((one) =>
+      one.queues
+        .filter(({ index, name }) => queue === null || queue === `${index}` || queue === name)
+        .map((found) => watch(attachment, one, found))
+    );
+}
+
+function watch(attachment: Attachment, device: Device, queue: Queue): Watched {
+  const ring = queue.ring === null ? null : openRing(attachment.memory, queue.ring);
+  return { device, queue, ring, readings: [], previous: null, last: null };
+}
+
+/** Fds before the ring: a kick that is taken meanwhile then shows as one that was there. */
+function takeLook(one: Watched, sys: Sys): void {
+  if (one.ring === null) return;
+  const { notifier } = one.queue;
+  const kick = readNotifier(sys, notifier?.pid ?? null, notifier?.kickFd ?? null);
+  const call = readNotifier(sys, notifier?.pid ?? null, notifier?.callFd ?? null);
+  const snapshot = one.ring.snapshot();
+  [one.previous, one.last] = [one.last, snapshot];
+  if (one.ring.indices() !== null) one.readings.push({ indices: snapshot, kick, call });
+}
+
+function report(one: Watched, base: string, options: ObserveOptions): QueueReport {
+  const { device, queue } = one;
+  const target = `${base}/${device.name}:${queue.index}`;
+  const diagnosis = diagnose(observation(one, options.halted));
+  const next = suggestion(diagnosis, target);
+  return { ...diagnosis, target, device: device.name, queue: queue.name, snapshot: one.last, next };
+}
+
+function observation(one: Watched, halted: string | null): QueueObservation {
+  const { device, queue, readings } = one;
+  return {
+    config: queue.ring,
+    readings,
+    findings: lasting(one),
+    status: device.status,
+    posted: isPosted(queue.name),
+    halted,
+    note: queue.note,
+  };
+}
+
+/** Findings of the last look that the one before had, too: a guest in mid-update proves nothing. */
+function lasting({ previous, last, ring }: Watched): readonly Finding[] {
+  if (ring === null || last === null) return [];
+  const before = new Set((previous ?? last).findings.map(({ code, place }) => `${code}@${place}`));
+  return last.findings.filter(({ code, place }) => before.has(`${code}@${place}`));
+}
+
+function suggestion({ verdict }: Diagnosis, target: string): string {
+  switch (verdict) {
+    case "corrupt":
+      return `guestmem dump ring ${target}`;
+    case "lost kick":
+    case "kicks suppressed":
+      return `guestmem kick ${target}`;
+    case "device not consuming":
+    case "ring full":
+      return `guestmem dump ring ${target} --recent 8`;
+    case "driver not reaping":
+      return `guestmem kick ${target} --call`;
+    case "not ready":
+      return `guestmem dump config ${target.replace(/:\d+$/, "")}`;
+    default:
+      return "";
+  }
+}
+
+function worstFirst(a: QueueReport, b: QueueReport): number {
+  return VERDICTS.indexOf(a.verdict) - VERDICTS.indexOf(b.verdict);
+}
+
+function sleep(ms: number, signal: AbortSignal | null): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
