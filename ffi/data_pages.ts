@@ -32,12 +32,22 @@ export class DataPages {
   readonly #pageSize: number;
   /** Slot → page number + 1; 0 is empty. */
   readonly #slots = new Float64Array(SLOTS);
+  readonly #now: () => number;
   #extentStart = 0;
   #extentEnd = 0;
-  #since = performance.now();
+  #since: number;
   #checks = 0;
 
-  constructor(sys: DataPagesSys, fd: number, base: number, length: number) {
+  /** `now` is the clock, in milliseconds, for tests to move. */
+  constructor(
+    sys: DataPagesSys,
+    fd: number,
+    base: number,
+    length: number,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#now = now;
+    this.#since = now();
     this.#sys = sys;
     this.#fd = fd;
     this.#base = base;
@@ -62,11 +72,11 @@ export class DataPages {
   forget(): void {
     this.#slots.fill(0);
     this.#extentStart = this.#extentEnd = 0;
-    this.#since = performance.now();
+    this.#since = this.#now();
   }
 
   #forgetOld(): void {
-    if (performance.now() - this.#since > MAX_AGE_MS) this.forget();
+    if (this.#now() - this.#since > MAX_AGE_MS) this.forget();
   }
 
   /** One SEEK_DATA at the page: it answers with the same offset where the page is there. */

@@ -166,6 +166,8 @@ Deno.test("nextData walks the extents, cut at the mapping's ends", () => {
   assertEquals(whole.nextData(16 * PAGE), null);
   using part = map(fd.number, 3 * PAGE, { offset: PAGE });
   assertEquals(part.nextData(0), { start: PAGE, end: 3 * PAGE });
+  using before = map(fd.number, 2 * PAGE);
+  assertEquals(before.nextData(0), null, "the data begins where it ends");
   using cut = map(fd.number, 2 * PAGE, { offset: PAGE });
   assertEquals(cut.nextData(0), { start: PAGE, end: 2 * PAGE });
 });

@@ -6,6 +6,7 @@ import {
   MAP_NORESERVE,
   MAP_SHARED,
   O_RDONLY,
+  PROC_SUPER_MAGIC,
   PROT_READ,
   S_IFCHR,
   S_IFREG,
@@ -150,7 +151,7 @@ Deno.test("the known data pages save the kernel calls", () => {
 });
 
 Deno.test("devices and BARs are copied by address, never by pread", () => {
-  for (const nature of [{ mode: S_IFCHR }, { type: SYSFS_MAGIC }]) {
+  for (const nature of [{ mode: S_IFCHR }, { type: SYSFS_MAGIC }, { type: PROC_SUPER_MAGIC }]) {
     const fake = world({ ...nature, seals: F_SEAL_SHRINK });
     using mapping = open(fake);
     const target = new Uint8Array(4);

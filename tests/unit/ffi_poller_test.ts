@@ -38,9 +38,9 @@ Deno.test("an fd that a callback removes is not called back in the same round", 
     called.push(7);
     poller.remove(8);
     poller.add(8, 1, () => called.push(-8));
-    poller.stop();
   });
   poller.add(8, 1, () => called.push(8));
+  poller.add(9, 1, () => poller.stop());
   await poller.run();
   assertEquals(called, [7]);
 });
@@ -56,4 +56,13 @@ Deno.test("one watch per fd, one run per poller", async () => {
   await poller.close();
   await poller.close();
   assertEquals(fake.names().filter((name) => name === "close"), ["close"]);
+});
+
+Deno.test("a wake is taken, or the next poll would return at once for ever", async () => {
+  const woken = { ...script, poll: () => Promise.resolve([1, 1]) };
+  const fake = fakeSys({ script: woken });
+  await using poller = new Poller(fake.sys);
+  poller.add(7, 1, () => poller.stop());
+  await poller.run();
+  assertEquals(fake.names(), ["eventfd", "poll", "drain", "signal"]);
 });

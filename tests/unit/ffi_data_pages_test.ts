@@ -1,0 +1,68 @@
+import { assertEquals } from "@std/assert";
+import { SEEK_DATA } from "../../ffi/constants.ts";
+import { DataPages } from "../../ffi/data_pages.ts";
+import { SyscallError } from "../../ffi/errno.ts";
+import { type FakeSys, fakeSys } from "../support/fake_sys.ts";
+
+const PAGE = 4096;
+
+/** A file whose data pages are those in `data`; past the last, ENXIO. */
+function sparse(data: Set<number>): FakeSys {
+  const last = () => Math.max(...data);
+  const lseek = (fd: number, offset: number, whence: number) => {
+    let page = Math.floor(offset / PAGE);
+    if (page > last()) throw new SyscallError("lseek", "ENXIO", fd);
+    while (data.has(page) !== (whence === SEEK_DATA)) page++;
+    return Math.max(offset, page * PAGE);
+  };
+  return fakeSys({ script: { pageSize: PAGE, lseek } });
+}
+
+//  file     |0 .|1 ■|2 ■|3 .|4 ■|      mapping begins at page 1
+Deno.test("a range holds data where every page of it does", () => {
+  const { sys } = sparse(new Set([1, 2, 4]));
+  const pages = new DataPages(sys, 9, PAGE, 4 * PAGE);
+  assertEquals(pages.hold(0, 2 * PAGE), true);
+  assertEquals(pages.hold(PAGE - 1, 2), true);
+  assertEquals(pages.hold(0, 2 * PAGE + 1), false);
+  assertEquals(pages.hold(2 * PAGE, 1), false);
+  assertEquals(pages.hold(3 * PAGE, PAGE), true);
+  assertEquals(pages.hold(3 * PAGE, 0), true);
+});
+
+Deno.test("nothing outside the range is held, whatever the file has there", () => {
+  const { sys } = sparse(new Set([0, 1, 2, 3]));
+  const pages = new DataPages(sys, 9, PAGE, PAGE);
+  assertEquals(pages.hold(0, PAGE), true);
+  for (const [offset, length] of [[0, PAGE + 1], [PAGE, 1], [-1, 1], [-1, 2], [1, -1], [NaN, 1]]) {
+    assertEquals(pages.hold(offset, length), false, `${offset}+${length}`);
+  }
+});
+
+Deno.test("a page that shares a slot with another is asked for again", () => {
+  const { sys, log } = sparse(new Set([0, 4096]));
+  const pages = new DataPages(sys, 9, 0, 5000 * PAGE);
+  const both = () => [pages.hold(0, 1), pages.hold(4096 * PAGE, 1)];
+  assertEquals([...both(), ...both()], [true, true, true, true]);
+  assertEquals(log.length, 4);
+});
+
+Deno.test("a page that was punched out is noticed about a second later", () => {
+  const data = new Set([0, 1]);
+  let clock = 0;
+  const pages = new DataPages(sparse(data).sys, 9, 0, 2 * PAGE, () => clock);
+  assertEquals(pages.hold(0, 16), true);
+  data.delete(0);
+  assertEquals(pages.hold(0, 16), true, "still remembered");
+  clock = 1001;
+  const answers = Array.from({ length: 64 }, () => pages.hold(0, 16));
+  assertEquals(answers.at(-1), false);
+});
+
+Deno.test("a large range is asked for once, by its extent", () => {
+  const { sys, log } = sparse(new Set(Array.from({ length: 100 }, (_, page) => page)));
+  const pages = new DataPages(sys, 9, 0, 200 * PAGE);
+  for (let round = 0; round < 5; round++) assertEquals(pages.hold(8, 99 * PAGE), true);
+  assertEquals(log.length, 1);
+  assertEquals(pages.hold(8, 100 * PAGE), false);
+});
