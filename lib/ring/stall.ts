@@ -95,7 +95,7 @@ export function diagnose(queue: QueueObservation): Diagnosis {
 
 type Answer = Omit<Diagnosis, "observed">;
 
-function notReady({ config, status, note, readings }: QueueObservation): Answer | null {
+function notReady({ config, status, note, readings, findings }: QueueObservation): Answer | null {
   const say = (text: string): Answer => ({
     verdict: "not ready",
     turn: "driver",
@@ -109,7 +109,7 @@ function notReady({ config, status, note, readings }: QueueObservation): Answer 
   if (status !== null && (status & STATUS.DRIVER_OK) === 0) {
     return say(`DRIVER_OK is not set (status ${status})`);
   }
-  return readings.length === 0 ? say("the ring can not be read") : null;
+  return readings.length === 0 && findings.length === 0 ? say("the ring can not be read") : null;
 }
 
 function corrupt({ findings }: QueueObservation): Answer | null {
