@@ -58,6 +58,7 @@ const UNWALKABLE = new Set([
   "size_not_pow2",
   "avail_jump",
   "avail_back",
+  "ring_misaligned",
 ]);
 
 for (const name of IMAGE_NAMES) {
