@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { deviceType } from "../device/registry.ts";
 import type { BusPlace, Device, Queue } from "../guest/guest.ts";
 import { FEATURE } from "../ring/config.ts";
 import { answers, text } from "../wire/qmp/answer.ts";
@@ -180,10 +181,14 @@ async function busPlace(monitor: QmpMonitor, { pci, bus }: Known): Promise<BusPl
   return pci === null ? await otherPlace(monitor, bus) : pciPlace(pci);
 }
 
-function nameQueue(queue: RawQueue, status: DeviceStatus, _queueCount: number): Queue {
+function nameQueue(queue: RawQueue, status: DeviceStatus, queueCount: number): Queue {
+  const context = { features: status.features, queueCount };
+  const name = deviceType(status.type).queueName(queue.index, context);
   const idle = status.type === CONSOLE && queue.ring?.fetched?.index === 0;
-  const note = queue.note === "" && idle ? "unused: nothing was ever fetched from it" : queue.note;
-  return { index: queue.index, name: `queue${queue.index}`, ring: queue.ring, note };
+  const note = queue.note === "" && idle
+    ? "unused so far: QEMU has fetched nothing from it"
+    : queue.note;
+  return { index: queue.index, name, ring: queue.ring, note };
 }
 
 /** With an IOMMU in between, ring addresses are the device's, not the guest's. */

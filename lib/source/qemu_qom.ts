@@ -20,39 +20,6 @@ export interface NamedDevice extends ListedDevice {
   readonly holder: string;
 }
 
-/** virtio device ids by QEMU's names for them (QEMU, hw/virtio/virtio.c; ids: virtio 1.4, 5). */
-const TYPES: Record<string, number> = {
-  "virtio-net": 1,
-  "virtio-blk": 2,
-  "virtio-serial": 3,
-  "virtio-rng": 4,
-  "virtio-balloon": 5,
-  "virtio-scsi": 8,
-  "virtio-9p": 9,
-  "virtio-gpu": 16,
-  "virtio-input": 18,
-  "vhost-vsock": 19,
-  "virtio-crypto": 20,
-  "virtio-iommu": 23,
-  "virtio-mem": 24,
-  "virtio-sound": 25,
-  "virtio-user-fs": 26,
-  "virtio-pmem": 27,
-  "virtio-rpmb": 28,
-  "virtio-vid-encoder": 30,
-  "virtio-vid-decoder": 31,
-  "virtio-scmi": 32,
-  "virtio-i2c": 34,
-  "vhost-user-i2c": 34,
-  "virtio-bluetooth": 40,
-  "virtio-gpio": 41,
-};
-
-/** virtio device id of a QEMU model name; 0 where it is not known. */
-export function deviceTypeOf(model: string): number {
-  return TYPES[model] ?? 0;
-}
-
 const BACKEND = /\/virtio-backend$/;
 const WITH_ID = /^\/machine\/peripheral\/([^/]+)$/;
 const ORDINAL = /\[([0-9]+)\]/g;

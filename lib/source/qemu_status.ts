@@ -7,11 +7,12 @@
  *
  * @module
  */
+import { deviceTypeNamed } from "../device/registry.ts";
 import { answer, count, flag, text } from "../wire/qmp/answer.ts";
 import { featureMask, statusByte } from "../wire/qmp/features.ts";
 import { isRecord, type QemuVersion } from "../wire/qmp/message.ts";
 import type { Command, Reply } from "./qemu_monitor.ts";
-import { deviceTypeOf, type NamedDevice } from "./qemu_qom.ts";
+import type { NamedDevice } from "./qemu_qom.ts";
 
 /** A device's own state. */
 export interface DeviceStatus {
@@ -87,6 +88,8 @@ export function readStatus(value: unknown): DeviceStatus {
 /** What is left where the question was refused or may not be asked. */
 export function unknownStatus(device: NamedDevice, reply: Reply | null): DeviceStatus {
   const note = reply !== null && !reply.ok ? reply.description : "";
-  const type = deviceTypeOf(device.model);
+  // QEMU names the file system device after its back-end.
+  const model = device.model.replace("virtio-user-fs", "vhost-user-fs");
+  const type = deviceTypeNamed(model)?.id ?? 0;
   return { type, queueCount: null, status: null, features: 0n, vhostUser: false, note };
 }
