@@ -8,11 +8,7 @@ import { isErrno } from "../errno.ts";
 import type { Sys } from "../sys.ts";
 import { openXenDevice, type XenDevice } from "./device.ts";
 import { ownWritableFrames, type WritableFrames } from "./frames.ts";
-import {
-  GNTALLOC_ALLOC_GREF,
-  GNTALLOC_DEALLOC_GREF,
-  GNTALLOC_FLAG_WRITABLE,
-} from "./layout.ts";
+import { GNTALLOC_ALLOC_GREF, GNTALLOC_DEALLOC_GREF, GNTALLOC_FLAG_WRITABLE } from "./layout.ts";
 
 /** Pages of ours that another domain may map. */
 export interface OfferedPages extends WritableFrames {

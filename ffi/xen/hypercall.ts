@@ -1,5 +1,5 @@
 /**
- * The hypercalls that are made here. None of them changes a guest.
+ * The hypercalls that are made here. None of them changes a guest, except that `sendEvent` notifies it.
  *
  * Source of each struct: `layout.ts`. Arguments stand in memory that the hypervisor may fault on
  * nowhere; one page serves them all.
@@ -19,6 +19,7 @@ import {
   XEN_DOMCTL,
   XEN_FEATURE_INFO,
   XEN_HVM_PARAM,
+  XEN_POD_TARGET,
 } from "./layout.ts";
 import { pinHypercallMemory, type Pinned } from "./pinned.ts";
 import type { Privcmd } from "./privcmd.ts";
@@ -77,7 +78,11 @@ export interface Hypercalls extends Disposable {
   grantTableVersion(domain: number): number;
   /** Highest guest frame that has ever been populated. */
   maximumGfn(domain: number): number;
+  /** Frames that would be populated by a touch: mapping those of such a guest would change it. */
+  populateOnDemand(domain: number): number;
   eventChannelStatus(domain: number, port: number): EventChannelStatus;
+  /** Sends an event on a port of this domain, whoever of it has bound the port. */
+  sendEvent(port: number): void;
   /** An HVM_PARAM_* of an HVM or PVH domain. */
   hvmParam(domain: number, index: number): bigint;
 }
@@ -100,7 +105,13 @@ export function openHypercalls(sys: Sys, privcmd: Privcmd): Hypercalls {
     grantTableSize: (domain) => grantTableSize(privcmd, page, domain),
     grantTableVersion: (domain) => grantTableVersion(privcmd, page, domain),
     maximumGfn: (domain) => maximumGfn(privcmd, page, domain),
+    populateOnDemand: (domain) => populateOnDemand(privcmd, page, domain),
     eventChannelStatus: (domain, port) => eventChannelStatus(privcmd, page, domain, port),
+    sendEvent(port) {
+      cleared(page, 4).setUint32(0, port, true);
+      const args = [SUBOP.EVTCHNOP_send, page.address];
+      privcmd.hypercall(HYPERVISOR.event_channel_op, `send on port ${port}`, args);
+    },
     hvmParam: (domain, index) => hvmParam(privcmd, page, domain, index),
     [Symbol.dispose]: () => page[Symbol.dispose](),
   };
@@ -213,6 +224,15 @@ function maximumGfn(privcmd: Privcmd, page: Pinned, domain: number): number {
   cleared(page, 8).setUint16(0, domain, true);
   const object = `maximum_gpfn of domain ${domain}`;
   return privcmd.hypercall(HYPERVISOR.memory_op, object, [SUBOP.XENMEM_maximum_gpfn, page.address]);
+}
+
+function populateOnDemand(privcmd: Privcmd, page: Pinned, domain: number): number {
+  const view = cleared(page, XEN_POD_TARGET.SIZE);
+  view.setUint16(XEN_POD_TARGET.domid, domain, true);
+  const object = `get_pod_target of domain ${domain}`;
+  const args = [SUBOP.XENMEM_get_pod_target, page.address];
+  privcmd.hypercall(HYPERVISOR.memory_op, object, args);
+  return Number(view.getBigUint64(XEN_POD_TARGET.pod_entries, true));
 }
 
 /** Values of `EventChannelStatus.status`. */

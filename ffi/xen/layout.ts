@@ -110,7 +110,7 @@ export const GNTALLOC_DEALLOC_GREF = { SIZE: 16, index: 0, count: 8 } as const;
 /** struct ioctl_evtchn_bind_interdomain. */
 export const EVTCHN_BIND_INTERDOMAIN = { SIZE: 8, remote_domain: 0, remote_port: 4 } as const;
 
-/** Numbers of the hypercalls that are made here: none of them changes a guest. */
+/** Numbers of the hypercalls that are made here. */
 export const HYPERVISOR = {
   memory_op: 12,
   xen_version: 17,
@@ -123,11 +123,13 @@ export const HYPERVISOR = {
 /** Sub-operations of those hypercalls. */
 export const SUBOP = {
   XENMEM_maximum_gpfn: 14,
+  XENMEM_get_pod_target: 17,
   XENVER_version: 0,
   XENVER_extraversion: 1,
   XENVER_get_features: 6,
   GNTTABOP_query_size: 6,
   GNTTABOP_get_version: 10,
+  EVTCHNOP_send: 4,
   EVTCHNOP_status: 5,
   HVMOP_get_param: 1,
   XEN_DOMCTL_getdomaininfo: 5,
@@ -170,6 +172,16 @@ export const DOMCTL_VERSIONS = [
   0xd,
   0xc,
 ] as const;
+
+/** struct xen_pod_target. */
+export const XEN_POD_TARGET = {
+  SIZE: 40,
+  target_pages: 0,
+  tot_pages: 8,
+  pod_cache_pages: 16,
+  pod_entries: 24,
+  domid: 32,
+} as const;
 
 /** struct gnttab_query_size. */
 export const GNTTAB_QUERY_SIZE = {

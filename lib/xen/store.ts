@@ -102,7 +102,13 @@ interface Connection {
 export function openStore(options: StoreOptions): Xenstore {
   const { sys, timeoutMs = 5000 } = options;
   const transport = openTransport(sys, options.path ?? null);
-  const state = { reader: messageReader(), replies: [], events: [], requestId: 0, turn: Promise.resolve() };
+  const state = {
+    reader: messageReader(),
+    replies: [],
+    events: [],
+    requestId: 0,
+    turn: Promise.resolve(),
+  };
   const connection: Connection = { sys, transport, timeoutMs, ...state };
   const watch = async (type: number, path: string, token: string) =>
     void await request(connection, type, 0, path, encodeStrings(watchable(path), token));

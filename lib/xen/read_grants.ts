@@ -1,0 +1,50 @@
+/**
+ * Reads a domain's grant table from the hypervisor.
+ *
+ * @module
+ */
+import type { Resource } from "../../ffi/xen/privcmd.ts";
+import { RESOURCE } from "../../ffi/xen/layout.ts";
+import { SourceError } from "../errors.ts";
+import { decodeGrantTable, ENTRY_SIZE, type GrantTable, STATUS_PER_FRAME } from "./grant_table.ts";
+import { explained, type XenHost } from "./host.ts";
+
+/** id of MMAP_RESOURCE for grant tables: XENMEM_resource_grant_table_id_*. */
+const SHARED = 0;
+const STATUS = 1;
+
+/**
+ * Copies and decodes the table. Its size is asked first: mapping more frames than it has would make
+ * the guest's table grow. Throws `SourceError`: not-found, permission, unsupported (Xen before 4.11).
+ */
+export function readGrantTable(host: XenHost, domain: number): GrantTable {
+  const stage = "read grant table";
+  const size = explained(stage, () => host.calls.grantTableSize(domain));
+  if (size === null) {
+    const remedy = "`xl list` or `guestmem find` lists domains";
+    throw new SourceError("xen", stage, "not-found", `no domain ${domain}`, remedy);
+  }
+  const version = explained(stage, () => host.calls.grantTableVersion(domain));
+  const { frames, maxFrames } = size;
+  const shared = frames === 0 ? new Uint8Array(0) : copy(host, domain, SHARED, frames);
+  const status = version === 2 && frames > 0
+    ? copy(host, domain, STATUS, statusFrames(frames))
+    : null;
+  return decodeGrantTable({ version, frames, maxFrames, shared, status });
+}
+
+function statusFrames(frames: number): number {
+  return Math.ceil(frames * (4096 / ENTRY_SIZE[2]) / STATUS_PER_FRAME);
+}
+
+/** Maps, copies and unmaps: a mapped table would keep a dying domain alive. */
+function copy(host: XenHost, domain: number, id: number, count: number): Uint8Array {
+  const resource: Resource = { domain, type: RESOURCE.grant_table, id };
+  return explained("map grant table", () => {
+    using frames = host.privcmd.mapResource(resource, 0, count);
+    const bytes = new Uint8Array(frames.length);
+    const { length, errno } = frames.copy(0, bytes);
+    if (length === bytes.length) return bytes;
+    throw new SourceError("xen", "read grant table", "failed", `${errno} at byte ${length}`);
+  });
+}
