@@ -7,6 +7,7 @@ import type { Sys } from "../../ffi/sys.ts";
 import { isPosted } from "../device/posted.ts";
 import type { Finding } from "../finding.ts";
 import type { Device, Queue } from "../guest/guest.ts";
+import { type SelectedQueue, selectQueues } from "../guest/select.ts";
 import { openRing } from "../ring/ring.ts";
 import type { Ring, RingSnapshot } from "../ring/snapshot.ts";
 import {
@@ -29,9 +30,6 @@ export interface ObserveOptions {
   readonly signal: AbortSignal | null;
   /** Why the serving process can not serve: stopped, paused; null where it runs. */
   readonly halted: string | null;
-  /** Narrow to a device and a queue (index or name), as in a target. */
-  readonly device: string | null;
-  readonly queue: string | null;
 }
 
 /** One queue's diagnosis. */
@@ -50,6 +48,7 @@ export interface QueueReport extends Diagnosis {
 interface Watched {
   readonly device: Device;
   readonly queue: Queue;
+  readonly target: string;
   readonly ring: Ring | null;
   readonly readings: QueueReading[];
   previous: RingSnapshot | null;
@@ -61,30 +60,20 @@ export async function observe(
   attachment: Attachment,
   options: ObserveOptions,
 ): Promise<QueueReport[]> {
-  const watched = select(attachment, options);
+  const watched = selectQueues(attachment.devices, attachment.target)
+    .map((selected) => watch(attachment, selected));
   const pause = options.duration / Math.max(1, options.looks - 1);
   for (let look = 0; look < options.looks; look++) {
     if (look > 0) await sleep(pause, options.signal);
     options.signal?.throwIfAborted();
     for (const one of watched) takeLook(one, options.sys);
   }
-  const base = `${attachment.target.scheme}:${attachment.target.what}`;
-  return watched.map((one) => report(one, base, options)).sort(worstFirst);
+  return watched.map((one) => report(one, options)).sort(worstFirst);
 }
 
-function select(attachment: Attachment, { device, queue }: ObserveOptions): Watched[] {
-  return attachment.devices
-    .filter((one) => device === null || one.name === device)
-    .flatMap((one) =>
-      one.queues
-        .filter(({ index, name }) => queue === null || queue === `${index}` || queue === name)
-        .map((found) => watch(attachment, one, found))
-    );
-}
-
-function watch(attachment: Attachment, device: Device, queue: Queue): Watched {
+function watch(attachment: Attachment, { device, queue, target }: SelectedQueue): Watched {
   const ring = queue.ring === null ? null : openRing(attachment.memory, queue.ring);
-  return { device, queue, ring, readings: [], previous: null, last: null };
+  return { device, queue, target, ring, readings: [], previous: null, last: null };
 }
 
 /** Fds before the ring: a kick that is taken meanwhile then shows as one that was there. */
@@ -98,9 +87,8 @@ function takeLook(one: Watched, sys: Sys): void {
   if (one.ring.indices() !== null) one.readings.push({ indices: snapshot, kick, call });
 }
 
-function report(one: Watched, base: string, options: ObserveOptions): QueueReport {
-  const { device, queue } = one;
-  const target = `${base}/${device.name}:${queue.index}`;
+function report(one: Watched, options: ObserveOptions): QueueReport {
+  const { device, queue, target } = one;
   const diagnosis = diagnose(observation(one, options.halted));
   const next = suggestion(diagnosis, target);
   return { ...diagnosis, target, device: device.name, queue: queue.name, snapshot: one.last, next };

@@ -1,0 +1,93 @@
+/**
+ * A diagnosis for a person, for awk, and as JSON.
+ *
+ * @module
+ */
+import type { GuestReport } from "../../lib/diagnose/guest.ts";
+import type { QueueReport } from "../../lib/diagnose/observe.ts";
+import type { Verdict } from "../../lib/ring/stall.ts";
+import { dim, green, type Paint, red, yellow } from "./colors.ts";
+import { escape } from "./escape.ts";
+import { jsonLine } from "./json.ts";
+import { type Cell, renderTable, type Table } from "./table.ts";
+
+const PAINT: Record<Verdict, Paint> = {
+  "corrupt": red,
+  "lost kick": red,
+  "ring full": red,
+  "device not consuming": red,
+  "driver not reaping": yellow,
+  "kicks suppressed": yellow,
+  "not ready": dim,
+  "moving": green,
+  "idle": green,
+};
+
+/** Whether a queue wants attention. A queue that the driver never set up does not. */
+export function isStuck({ verdict, snapshot }: QueueReport): boolean {
+  return verdict !== "moving" && verdict !== "idle" &&
+    (verdict !== "not ready" || snapshot !== null);
+}
+
+/** A line per queue, worst first, then the evidence for those that are stuck. */
+export function renderDiagnosis(report: GuestReport, all: boolean): string {
+  const shown = all ? report.queues : report.queues.filter((queue) => queue.snapshot !== null);
+  const parts = [
+    report.halted === null ? "" : red(escape(report.halted)),
+    renderTable(diagnosisTable(shown)),
+    ...shown.filter(isStuck).map(evidence),
+    left(report.queues.length - shown.length),
+  ];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+/** The table alone: for `--plain`, too. */
+export function diagnosisTable(queues: readonly QueueReport[]): Table {
+  const row = (queue: QueueReport): Cell[] => [
+    { text: queue.verdict, paint: PAINT[queue.verdict] },
+    queue.turn === "nobody" ? "" : queue.turn,
+    queue.snapshot === null ? "" : String(queue.snapshot.available.index),
+    queue.snapshot === null ? "" : String(queue.snapshot.used.index),
+    queue.snapshot === null ? "" : String(queue.snapshot.inFlight),
+    seconds(queue.observed),
+    queue.queue,
+    queue.target,
+  ];
+  const columns = [
+    { head: "VERDICT" },
+    { head: "TURN" },
+    { head: "AVAILABLE", align: "right" as const },
+    { head: "USED", align: "right" as const },
+    { head: "IN FLIGHT", align: "right" as const },
+    { head: "FOR", align: "right" as const },
+    { head: "QUEUE" },
+    { head: "TARGET" },
+  ];
+  return { columns, rows: queues.map(row) };
+}
+
+/** One object, `guestmem/diagnosis/1`. */
+export function diagnosisJson({ target, halted, queues }: GuestReport): string {
+  const plain = queues.map(({ snapshot, ...rest }) => ({
+    ...rest,
+    available: snapshot?.available.index ?? null,
+    used: snapshot?.used.index ?? null,
+    inFlight: snapshot?.inFlight ?? null,
+  }));
+  return jsonLine("guestmem/diagnosis/1", { target, halted, queues: plain });
+}
+
+function evidence(queue: QueueReport): string {
+  const lines = queue.evidence.map((text) => `  ${escape(text)}`);
+  const next = queue.next === "" ? [] : [`  next: ${escape(queue.next)}`];
+  return [`${PAINT[queue.verdict](queue.verdict)}  ${escape(queue.target)}`, ...lines, ...next]
+    .join("\n");
+}
+
+function left(count: number): string {
+  return count === 0 ? "" : dim(`${count} queues are not set up (--all shows them)`);
+}
+
+function seconds(milliseconds: number): string {
+  return milliseconds === 0 ? "" : `${(milliseconds / 1000).toFixed(1)} s`;
+}

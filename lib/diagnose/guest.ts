@@ -1,0 +1,57 @@
+/**
+ * Diagnoses a guest from its target: also one that can not answer, since that is when it is asked.
+ *
+ * @module
+ */
+import { openSys, type Sys } from "../../ffi/sys.ts";
+import { SourceError } from "../errors.ts";
+import { type OpenOptions, openTarget } from "../source/attach.ts";
+import type { Monitor } from "../source/source.ts";
+import { haltedProcess } from "./notifier.ts";
+import { observe, type ObserveOptions, type QueueReport } from "./observe.ts";
+
+/** What is the matter with a guest. */
+export interface GuestReport {
+  readonly target: string;
+  /** Why its process can not serve its devices; null where it runs. */
+  readonly halted: string | null;
+  /** Worst first. Empty where the guest could not be attached because it is halted. */
+  readonly queues: readonly QueueReport[];
+}
+
+/** How long to look, and how often. */
+export type DiagnoseOptions = OpenOptions & Pick<ObserveOptions, "duration" | "looks">;
+
+/**
+ * Attaches, observes and diagnoses. Throws `SourceError` or `SyscallError` like `openTarget`, except
+ * for a guest that does not answer because its process is stopped: that is the diagnosis.
+ */
+export async function diagnoseGuest(text: string, options: DiagnoseOptions): Promise<GuestReport> {
+  const sys = options.sys ?? openSys();
+  const stopped = stoppedProcess(sys, text);
+  try {
+    await using attachment = await openTarget(text, { ...options, sys });
+    const halted = stopped ?? await paused(attachment.monitor);
+    const { duration, looks, signal = null } = options;
+    const queues = await observe(attachment, { sys, duration, looks, signal, halted });
+    return { target: text, halted, queues };
+  } catch (error) {
+    if (stopped === null || !(error instanceof SourceError)) throw error;
+    return { target: text, halted: stopped, queues: [] };
+  }
+}
+
+/** Targets that name a process by its id can be looked at before anything is asked of it. */
+function stoppedProcess(sys: Sys, text: string): string | null {
+  const match = /^(?:qemu|proc):([0-9]+)(?:\/|$)/.exec(text);
+  return match === null ? null : haltedProcess(sys, Number(match[1]));
+}
+
+/** QMP `query-status`: a virtual machine that is paused runs neither its processors nor its devices. */
+async function paused(monitor: Monitor | undefined): Promise<string | null> {
+  if (monitor === undefined) return null;
+  const answer = await monitor.execute("query-status");
+  const status = (answer as { status?: unknown } | null)?.status;
+  if (typeof status !== "string" || status === "running") return null;
+  return `the virtual machine is ${status} (QMP \`cont\` lets it go on)`;
+}
