@@ -1,0 +1,54 @@
+/**
+ * Which way to notify a queue.
+ *
+ * @module
+ */
+import { openSys, type Sys } from "../../ffi/sys.ts";
+import { SourceError } from "../errors.ts";
+import type { Device, Queue } from "../guest/guest.ts";
+import type { Attachment } from "../source/source.ts";
+import { eventfdKick } from "./eventfd.ts";
+import type { Kick, KickSide } from "./kick.ts";
+import { monitorKick } from "./monitor.ts";
+
+/** Every way to notify a queue, possible or not, best first. Sends nothing. */
+export function kicksOf(
+  attachment: Pick<Attachment, "kicks" | "monitor">,
+  device: Device,
+  queue: Queue,
+  side: KickSide,
+  sys: Sys = openSys(),
+): Kick[] {
+  return [
+    eventfdKick(sys, queue.notifier, side),
+    ...attachment.kicks?.(device, queue, side) ?? [],
+    monitorKick(attachment.monitor, side),
+  ];
+}
+
+/**
+ * The first possible way, or the one asked for by name. A way of last resort is only taken by name.
+ * Throws `SourceError` (unsupported) that says of each way why not.
+ */
+export function chooseKick(kicks: readonly Kick[], via: string | null): Kick {
+  const wanted = via === null
+    ? kicks.filter((kick) => !kick.lastResort)
+    : kicks.filter((kick) => kick.name === via);
+  const chosen = wanted.find((kick) => kick.possible === true);
+  if (chosen !== undefined) return chosen;
+  throw new SourceError("kick", "choose", "unsupported", reasons(kicks, via), remedy(kicks, via));
+}
+
+function reasons(kicks: readonly Kick[], via: string | null): string {
+  const asked = kicks.filter((kick) => via === null || kick.name === via);
+  if (asked.length === 0) return `no way is called "${via}"`;
+  return asked.map((kick) => {
+    const why = kick.possible === true ? "possible, but only when asked for" : kick.possible;
+    return `${kick.name}: ${why}`;
+  }).join("; ");
+}
+
+function remedy(kicks: readonly Kick[], via: string | null): string {
+  const others = kicks.filter((kick) => kick.possible === true && kick.name !== via);
+  return others.map((kick) => `--via ${kick.name} (${kick.describe()})`).join(", or ");
+}
