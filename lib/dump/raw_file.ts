@@ -1,0 +1,88 @@
+/**
+ * Guest memory into a file, byte for byte: byte n of the file is address + n. What is a hole in the
+ * memory's own file stays a hole in ours. The file appears under its name only when it is complete.
+ *
+ * @module
+ */
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import { GuestMemoryError } from "../errors.ts";
+import { readSpans, type Span } from "./pieces.ts";
+import { breathe, replaceFile } from "./replace_file.ts";
+
+/** What to dump and how. */
+export interface RawDump {
+  readonly memory: GuestMemory;
+  readonly address: bigint;
+  /** Bytes. */
+  readonly length: bigint;
+  readonly path: string;
+  /** Leaves file holes where there is no memory or where it can not be read, instead of refusing. */
+  readonly skipGaps: boolean;
+  readonly signal: AbortSignal | null;
+  /** Called with the bytes behind us, zeros and gaps included. */
+  readonly progress: (done: bigint) => void;
+}
+
+/** What a dump did. */
+export interface RawDumpResult {
+  /** Bytes copied. */
+  readonly written: bigint;
+  /** Bytes of sparse memory, left as holes in the file: they read as zeros in both. */
+  readonly sparse: bigint;
+  /** What is not memory, or could not be read: holes in the file that mean nothing. */
+  readonly gaps: readonly Span[];
+}
+
+/** Bytes read at a time. */
+const CHUNK = 1 << 20;
+
+/**
+ * Writes the dump. Throws `GuestMemoryError` at the first gap without `skipGaps`, the signal's reason
+ * when aborted, `Deno.errors` from the file. On every one of them nothing is left behind.
+ */
+export function dumpRaw(dump: RawDump): Promise<RawDumpResult> {
+  return replaceFile(dump.path, async (file) => {
+    const result = await fill(file, dump);
+    await file.truncate(Number(dump.length));
+    return result;
+  });
+}
+
+async function fill(file: Deno.FsFile, dump: RawDump): Promise<RawDumpResult> {
+  const gaps: Span[] = [];
+  let written = 0n;
+  let sparse = 0n;
+  for (const span of readSpans(dump.memory, dump.address, dump.length, new Uint8Array(CHUNK))) {
+    if (span.kind === "bytes") {
+      writeAt(file, Number(span.address - dump.address), span.bytes);
+      written += span.length;
+    } else if (span.kind === "zeros") sparse += span.length;
+    else if (dump.skipGaps) gaps.push(span);
+    else throw gapError(dump.memory, span);
+    dump.progress(span.address + span.length - dump.address);
+    await breathe(dump.signal);
+  }
+  return { written, sparse, gaps };
+}
+
+function writeAt(file: Deno.FsFile, offset: number, bytes: Uint8Array): void {
+  file.seekSync(offset, Deno.SeekMode.Start);
+  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+}
+
+/** The error for a gap where a dump must have every byte. */
+export function gapError(memory: GuestMemory, gap: Span): GuestMemoryError {
+  const errno = gap.kind === "unreadable" ? gap.errno : null;
+  const kind = gap.kind === "unreadable" ? "unreadable" : "hole";
+  return new GuestMemoryError("read", memory.name, gap.address, gap.length, kind, errno);
+}
+
+/** The stretches of [address, address + length) that are no memory, without reading any. */
+export function holesIn(memory: GuestMemory, address: bigint, length: bigint): Span[] {
+  const holes: Span[] = [];
+  for (const slice of memory.slices(address, length)) {
+    if (slice.region !== null) continue;
+    holes.push({ kind: "hole", address: slice.address, length: BigInt(slice.length) });
+  }
+  return holes;
+}

@@ -1,0 +1,59 @@
+/**
+ * One reading of one queue, with its requests decoded: what `dump ring` shows.
+ *
+ * @module
+ */
+import { decodeChain } from "../device/decode_chain.ts";
+import type { DecodedRequest, DeviceType } from "../device/decoder.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { RingConfig } from "../ring/config.ts";
+import { openRing } from "../ring/ring.ts";
+import type { DescriptorChain, RingSnapshot, SnapshotOptions } from "../ring/snapshot.ts";
+import type { Device, Queue } from "./guest.ts";
+import type { SelectedQueue } from "./select.ts";
+
+/** A queue that has a ring. */
+export type ReadableQueue = SelectedQueue & { readonly queue: { readonly ring: RingConfig } };
+
+/** A reading of a queue. */
+export interface RingReport {
+  /** `qemu:4242/blk0:0`. */
+  readonly target: string;
+  readonly device: Device;
+  readonly queue: Queue;
+  readonly snapshot: RingSnapshot;
+  /** Decodes a chain of the snapshot, from memory as it is at the call; null where nobody can. */
+  request(chain: DescriptorChain): DecodedRequest | null;
+}
+
+/** Whether a queue has a ring to read. */
+export function isReadable(selected: SelectedQueue): selected is ReadableQueue {
+  return selected.queue.ring !== null;
+}
+
+/**
+ * The type of a device, or null for 0 (unknown). The decoders are loaded here and not before: most
+ * of what the tool does needs none.
+ */
+export async function typeOf({ type }: Device): Promise<DeviceType | null> {
+  return type === 0 ? null : (await import("../device/registry.ts")).deviceType(type);
+}
+
+/** Reads a queue's ring once. Never throws on guest data. */
+export function reportRing(
+  memory: GuestMemory,
+  { device, queue, target }: ReadableQueue,
+  type: DeviceType | null,
+  options: SnapshotOptions,
+): RingReport {
+  const snapshot = openRing(memory, queue.ring).snapshot(options);
+  const context = {
+    features: device.features,
+    queue: queue.index,
+    queueCount: device.queues.length,
+    bigEndian: false,
+  };
+  const request = (chain: DescriptorChain) =>
+    decodeChain(chain, memory, type, { ...context, state: chain.state });
+  return { target, device, queue, snapshot, request };
+}
