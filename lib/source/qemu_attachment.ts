@@ -7,8 +7,10 @@
  * @module
  */
 import { SourceError } from "../errors.ts";
-import type { Device } from "../guest/guest.ts";
+import type { Device, Queue } from "../guest/guest.ts";
 import type { Target } from "../guest/target.ts";
+import { ioeventfdKick } from "../kick/ioeventfd.ts";
+import type { Kick, KickSide } from "../kick/kick.ts";
 import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
 import { type MapsEntry, readMaps } from "./proc_maps.ts";
 import { readDevices } from "./qemu_devices.ts";
@@ -70,6 +72,12 @@ class QemuAttachment implements Attachment {
 
   get note(): string {
     return this.reading.note;
+  }
+
+  kicks(device: Device, queue: Queue, side: KickSide): readonly Kick[] {
+    const { pid } = this.guest.process;
+    const target = { pid, devices: this.devices, device, queue };
+    return [ioeventfdKick(this.options.sys, target, side)];
   }
 
   /** A changed layout closes the old mappings: reads through the old `memory` fail from then on. */

@@ -1,17 +1,25 @@
 /**
- * Every source, one line each.
+ * Every source, a few lines each. A source's file is loaded when a target wants it, and not before:
+ * a dump of a file needs nothing of what a live QEMU takes.
  *
  * @module
  */
-import { qemuSource } from "./qemu.ts";
 import type { Source } from "./source.ts";
 
+/** A scheme, and where its source is. */
+export interface SourceEntry {
+  readonly scheme: Source["scheme"];
+  load(): Promise<Source>;
+}
+
 /** In the order of the manual. */
-export const SOURCES: readonly Source[] = [
-  qemuSource,
+export const SOURCES: readonly SourceEntry[] = [
+  { scheme: "file", load: async () => (await import("./file.ts")).fileSource },
+  { scheme: "shm", load: async () => (await import("./file.ts")).shmSource },
+  { scheme: "qemu", load: async () => (await import("./qemu.ts")).qemuSource },
 ];
 
 /** The source of a scheme, or null where there is none. */
-export function sourceFor(scheme: string): Source | null {
-  return SOURCES.find((source) => source.scheme === scheme) ?? null;
+export async function sourceFor(scheme: string): Promise<Source | null> {
+  return await SOURCES.find((source) => source.scheme === scheme)?.load() ?? null;
 }

@@ -1,0 +1,88 @@
+/**
+ * From the text of a target to an attachment, and from nothing to a list of guests. Here the system
+ * calls are opened, so that the command line needs no ffi.
+ *
+ * @module
+ */
+import { openSys, type Sys } from "../../ffi/sys.ts";
+import { isSyscallFailure, SourceError } from "../errors.ts";
+import type { Guest } from "../guest/guest.ts";
+import { parseTarget, type Target } from "../guest/target.ts";
+import { sourceFor, SOURCES } from "./registry.ts";
+import type { Attachment, AttachOptions } from "./source.ts";
+
+/** What a caller may say; everything else has its default. */
+export interface OpenOptions {
+  /** Default false: read-only. */
+  readonly write?: boolean;
+  /** Layout file; default none. */
+  readonly layout?: string | null;
+  readonly signal?: AbortSignal | null;
+  readonly log?: (line: string) => void;
+  /** Default: the real system calls. */
+  readonly sys?: Sys;
+}
+
+/**
+ * Attaches the guest that a target names. The caller disposes the attachment. Throws `SourceError`
+ * (stage `parse` for a text that is no target) or `SyscallError`.
+ */
+export async function openTarget(text: string, options: OpenOptions = {}): Promise<Attachment> {
+  const full = complete(options);
+  const target = parsed(text, full.sys);
+  const source = await sourceFor(target.scheme);
+  if (source === null) {
+    const known = SOURCES.map(({ scheme }) => `${scheme}:`).join(", ");
+    const text = `no source for "${target.scheme}:" in this version`;
+    throw new SourceError(target.scheme, "open", "unsupported", text, `known: ${known}`);
+  }
+  full.log(`target ${target.text}: scheme ${target.scheme}, ${target.what}`);
+  return await source.attach(target, full);
+}
+
+/** What {@linkcode findGuests} found, and what it could not look at. */
+export interface Found {
+  readonly guests: readonly Guest[];
+  readonly problems: readonly { readonly scheme: string; readonly text: string }[];
+}
+
+/** Guests of every source that can find some. A source that fails does not hide the others. */
+export async function findGuests(options: OpenOptions = {}): Promise<Found> {
+  const full = complete(options);
+  const guests: Guest[] = [];
+  const problems: { scheme: string; text: string }[] = [];
+  for (const { scheme, load } of SOURCES) {
+    try {
+      const source = await load();
+      guests.push(...await source.find?.(full) ?? []);
+    } catch (error) {
+      if (!(error instanceof SourceError) && !isSyscallFailure(error)) throw error;
+      problems.push({ scheme, text: error.message });
+    }
+  }
+  return { guests, problems };
+}
+
+function complete(options: OpenOptions): AttachOptions {
+  const { write = false, layout = null, signal = null, log = () => {} } = options;
+  return { sys: options.sys ?? openSys(), write, layout, signal, log };
+}
+
+function parsed(text: string, sys: Sys): Target {
+  try {
+    return parseTarget(text, (path) => exists(sys, path));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new SourceError("target", "parse", "failed", error.message);
+  }
+}
+
+function exists(sys: Sys, path: string): boolean {
+  try {
+    sys.stat(path);
+    return true;
+  } catch (error) {
+    if (isSyscallFailure(error)) return false;
+    throw error;
+  }
+}
