@@ -1,0 +1,60 @@
+/**
+ * guestmem as a library: map a guest's memory, walk its virtio rings, decode what is in them.
+ *
+ * ```ts
+ * import { openRing, openTarget } from "@guestmem/guestmem";
+ *
+ * await using guest = await openTarget("qemu:4242");
+ * for (const device of guest.devices) {
+ *   for (const queue of device.queues) {
+ *     if (queue.ring === null) continue;
+ *     const { inFlight, findings } = openRing(guest.memory, queue.ring).snapshot();
+ *     console.log(device.name, queue.name, inFlight, findings);
+ *   }
+ * }
+ * ```
+ *
+ * Addresses are bigint, lengths and indices numbers. Host failures throw (`SyscallError`,
+ * `SourceError`, `GuestMemoryError`, `ProtocolError`); what a guest does wrong is a `Finding`.
+ * Everything that is opened is disposable. `openTarget` needs `--allow-ffi`; walking and decoding
+ * need no permission.
+ *
+ * @module
+ */
+
+// Addresses, errors, findings
+export * from "./lib/address.ts";
+export * from "./lib/errors.ts";
+export * from "./lib/finding.ts";
+
+// Memory
+export * from "./lib/memory/backing.ts";
+export * from "./lib/memory/guest_memory.ts";
+export * from "./lib/memory/region.ts";
+export * from "./lib/memory/region_table.ts";
+
+// Rings: reading
+export * from "./lib/ring/config.ts";
+export { openRing } from "./lib/ring/ring.ts";
+export type * from "./lib/ring/snapshot.ts";
+export { diagnose, VERDICTS } from "./lib/ring/stall.ts";
+export type * from "./lib/ring/stall.ts";
+
+// Rings: the two sides, for drivers and back-ends
+export { openDriverQueue } from "./lib/ring/driver_queue.ts";
+export type * from "./lib/ring/driver_queue.ts";
+export { openDeviceQueue, readFrom, writeTo } from "./lib/ring/device_queue.ts";
+export type * from "./lib/ring/device_queue.ts";
+
+// Devices and what travels in their chains
+export type * from "./lib/device/decoder.ts";
+export { decodeChain } from "./lib/device/decode_chain.ts";
+export { DEVICE_TYPES, deviceType, deviceTypeNamed } from "./lib/device/registry.ts";
+
+// Guests
+export type * from "./lib/guest/guest.ts";
+export { parseTarget, SCHEMES } from "./lib/guest/target.ts";
+export type { Target } from "./lib/guest/target.ts";
+export { findGuests, openTarget } from "./lib/source/attach.ts";
+export type { Found, OpenOptions } from "./lib/source/attach.ts";
+export type { Attachment, AttachOptions, Monitor, Source } from "./lib/source/source.ts";
