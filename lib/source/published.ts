@@ -39,10 +39,12 @@ export interface Publication extends Disposable {
   close(): void;
 }
 
+/** Counts what this process has published, so that of two layouts the newer can be told. */
+let version = 0;
+
 /** Starts with nothing published. Call `replace` for the first layout. */
 export function publication(sys: Sys): Publication {
   let current: Fd | null = null;
-  let version = 0;
   const close = () => {
     current?.close();
     current = null;

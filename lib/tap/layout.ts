@@ -1,0 +1,154 @@
+/**
+ * A conversation's state as a layout that others can attach by: `ring-image/1` with the numbers of
+ * this process's fds (`lib/source/layout.ts`).
+ *
+ * Fields beyond those of a layout, all under names of their own: `socket`, `peer`, `connection`,
+ * `front_end_pid`, `back_end_pid`, and per device `protocol_features`, `evidence`, `note`, and
+ * `waiting` for queues that have no addresses yet.
+ *
+ * @module
+ */
+import { hex } from "../address.ts";
+import { FEATURE } from "../ring/config.ts";
+import {
+  hasProtocolFeature,
+  packedBase,
+  protocolFeatureNames,
+  splitBase,
+  xenMapping,
+} from "../wire/vhost_user/vhost_user.ts";
+import { type ConnectionState, isEnabled, type MemorySlot } from "./connection.ts";
+import { guessDevice } from "./guess_device.ts";
+import type { Vring, VringAreas } from "./vring.ts";
+
+/** Who publishes, and for whom. */
+export interface LayoutContext {
+  /** `tap`: stands between two peers. `sink`: is the back-end, and consumes nothing. */
+  readonly kind: "tap" | "sink";
+  /** Absolute path of the socket that we listen on. */
+  readonly socket: string;
+  /** Where a tap connects to; null for a sink. */
+  readonly peer: string | null;
+  readonly connection: number;
+  readonly frontEndPid: number | null;
+  readonly backEndPid: number | null;
+}
+
+/** JSON of a layout. */
+export type LayoutJson = Record<string, unknown>;
+
+/** The layout of a connection. */
+export function connectionLayout(context: LayoutContext, state: ConnectionState): LayoutJson {
+  return {
+    ...emptyLayout(context),
+    connection: context.connection,
+    front_end_pid: context.frontEndPid,
+    back_end_pid: context.backEndPid,
+    memory: state.memory.flatMap(memoryEntry),
+    devices: [deviceEntry(context, state)],
+  };
+}
+
+/** What is published while there is no connection: enough to be found. */
+export function emptyLayout(
+  { kind, socket, peer }: Pick<LayoutContext, "kind" | "socket" | "peer">,
+): LayoutJson {
+  const name = socket.slice(socket.lastIndexOf("/") + 1);
+  return { format: "ring-image/1", kind, name, socket, peer, memory: [], devices: [] };
+}
+
+/**
+ * Memory that is a file. Xen regions are doors to other domains and are not listed: whoever wants
+ * them maps them with its own device fds.
+ */
+function memoryEntry({ region, fd }: MemorySlot): LayoutJson[] {
+  const xen = xenMapping(region);
+  if (fd === null || (xen !== null && xen.kind !== "unix")) return [];
+  return [{
+    fd,
+    gpa: hex(region.guestAddress),
+    size: hex(region.size),
+    offset: Number(region.mmapOffset),
+    user_address: hex(region.userAddress),
+  }];
+}
+
+function deviceEntry(context: LayoutContext, state: ConnectionState): LayoutJson {
+  const { type, name, evidence } = guessDevice(state);
+  const ready = state.vrings.filter((ring) => ring.size !== null && ring.areas !== null);
+  const waiting = state.vrings.filter((ring) => !ready.includes(ring));
+  return {
+    name: `${name}${context.connection - 1}`,
+    type,
+    evidence,
+    bus_id: context.socket,
+    ...(state.status === null ? {} : { status: state.status }),
+    features: hex(state.features ?? 0n),
+    protocol_features: protocolFeatureNames(state.protocolFeatures ?? 0n),
+    note: deviceNote(state),
+    queues: ready.map((ring) =>
+      queueEntry(context, state, ring, ring.areas as VringAreas, ring.size as number)
+    ),
+    waiting: waiting.map((ring) => ({ index: ring.index, note: waitingNote(ring) })),
+  };
+}
+
+function deviceNote(state: ConnectionState): string {
+  const xen = state.customMmap !== null ||
+    state.memory.some(({ region }) => (xenMapping(region)?.kind ?? "unix") !== "unix");
+  if (xen) return "memory of a Xen guest: map it with xen:DOMID";
+  if (state.translated) return "behind an IOMMU: ring and buffer addresses are IOVAs";
+  return state.features === null ? "features are not negotiated yet" : "";
+}
+
+function waitingNote({ size, areas }: Vring): string {
+  const missing = [size === null ? "size" : "", areas === null ? "addresses" : ""].filter(Boolean);
+  return `not set up: no ${missing.join(" and no ")} yet`;
+}
+
+function queueEntry(
+  context: LayoutContext,
+  state: ConnectionState,
+  ring: Vring,
+  areas: VringAreas,
+  size: number,
+): LayoutJson {
+  const packed = ((state.features ?? 0n) & FEATURE.RING_PACKED) !== 0n;
+  return {
+    index: ring.index,
+    layout: packed ? "packed" : "split",
+    queue_size: size,
+    desc: hex(areas.descriptor),
+    driver: hex(areas.available),
+    device: hex(areas.used),
+    address_space: addressSpace(state),
+    started: ring.started,
+    enabled: isEnabled(state, ring),
+    polled: ring.polled,
+    ...position(context, ring, packed),
+    ...(ring.kickFd === null ? {} : { kick_fd: ring.kickFd }),
+    ...(ring.callFd === null ? {} : { call_fd: ring.callFd }),
+    ...(ring.errorFd === null ? {} : { error_fd: ring.errorFd }),
+  };
+}
+
+/** Ring addresses are the front-end's own, or guest addresses where GPA_ADDRESSES says so. */
+function addressSpace({ protocolFeatures }: ConnectionState): "user" | "guest" {
+  return hasProtocolFeature(protocolFeatures, "GPA_ADDRESSES") ? "guest" : "user";
+}
+
+/**
+ * Where the device side stands, if the conversation can tell: while a ring is stopped, and always in
+ * a sink, which consumes nothing. A running ring has long left its base.
+ */
+function position(context: LayoutContext, { base, started }: Vring, packed: boolean): LayoutJson {
+  if (base === null || (started && context.kind === "tap")) return {};
+  if (!packed) return { last_avail_idx: splitBase(base).index };
+  const { available, used } = packedBase(base);
+  return {
+    last_avail_idx: available.index,
+    avail_wrap_counter: Number(available.wrap),
+    last_used_idx: used.index,
+    used_wrap_counter: Number(used.wrap),
+  };
+}
