@@ -5,8 +5,9 @@
  * @module
  */
 import type { Sys } from "../../ffi/sys.ts";
-import type { Device, Guest } from "../guest/guest.ts";
+import type { Device, Guest, Queue } from "../guest/guest.ts";
 import type { Target } from "../guest/target.ts";
+import type { Kick, KickSide } from "../kick/kick.ts";
 import type { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
 import type { RegionTable } from "../memory/region_table.ts";
 
@@ -40,6 +41,18 @@ export interface Attachment extends AsyncDisposable {
   refresh(): Promise<void>;
   /** Way to talk to the guest's monitor, where there is one: for kicks of last resort. */
   readonly monitor?: Monitor;
+  /** Ways to notify a queue that only this source knows, best first. Sends nothing. */
+  kicks?(device: Device, queue: Queue, side: KickSide): readonly Kick[];
+  /** Interrupts that reach ourselves, where others can send us some (ivshmem). */
+  readonly interrupts?: Interrupts;
+}
+
+/** Interrupts sent to us, counted from the attach on. */
+export interface Interrupts {
+  /** How often each vector was rung, by vector. Rings that came together count as one or more. */
+  readonly counts: readonly bigint[];
+  /** Resolves once a count has grown beyond `seen`, or after `timeoutMs`. */
+  wait(seen: readonly bigint[], timeoutMs: number): Promise<void>;
 }
 
 /** A command channel into the VMM. */
