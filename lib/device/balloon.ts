@@ -91,14 +91,13 @@ function decodeStats(x: Exchange): DecodedRequest {
   }
   const statCount = Math.floor(x.readable / STAT_SIZE);
   const stats: { [tag: string]: Field } = {};
-  bounded(statCount, () => {
+  const words = bounded(statCount, () => {
     const { tag, val } = x.request.struct("virtio_balloon_stat", STAT);
     if (tag === undefined || val === undefined) return undefined;
     stats[nameOf(TAGS, tag)] = countOf(val);
-    return tag;
+    return `${nameOf(TAGS, tag)} ${countOf(val)}`;
   });
-  const words = Object.entries(stats).slice(0, 4).map(([tag, value]) => `${tag} ${value}`);
-  return decoded("balloon", "stats", x, sentence(["stats", words.join(", ")]), {
+  return decoded("balloon", "stats", x, sentence(["stats", words.slice(0, 4).join(", ")]), {
     statCount,
     stats,
   });
@@ -107,8 +106,9 @@ function decodeStats(x: Exchange): DecodedRequest {
 /** 5.5.6.5: a command id alone, or the hinted pages as a writable part. */
 function decodeHint(x: Exchange): DecodedRequest {
   if (x.readable === 0) {
+    if (x.writable === 0) x.notes.push("neither a command nor a page");
     return decoded("balloon", "free-page", x, `hints ${plural(x.writable, "free byte")}`, {
-      freeLength: x.writable,
+      freeLength: x.writable || undefined,
     });
   }
   const { cmdId } = x.request.struct("free page hint", { cmdId: u32 });

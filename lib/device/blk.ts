@@ -213,7 +213,7 @@ function zoneReport(x: Exchange, sector?: bigint): Body {
   });
   const from = place(x, sector).text;
   return {
-    text: `${from} room for ${room} zones`,
+    text: `${from} room for ${plural(room, "zone")}`,
     fields: { ...show(ZONE_REPORT, header), zones },
   };
 }

@@ -6,7 +6,7 @@
 import type { DeviceType, Field } from "./decoder.ts";
 import { has } from "./exchange.ts";
 import { fieldsOf } from "./fields.ts";
-import { type Layout, show } from "./kind.ts";
+import { type Layout, means, show } from "./kind.ts";
 
 /** A decoded configuration space. */
 export interface DeviceConfig {
@@ -45,8 +45,9 @@ function missing(layout: Layout, length: number, features: bigint): string[] {
   const names: string[] = [];
   for (const [name, kind] of Object.entries(layout)) {
     end += kind.size;
-    const meant = kind.feature === undefined || has(features, kind.feature);
-    if (end > length && meant && !/^(reserved|unused|padding)/.test(name)) names.push(name);
+    if (end > length && means(kind, features) && !/^(reserved|unused|padding)/.test(name)) {
+      names.push(name);
+    }
   }
   return names.length === 0 ? [] : [`${length} bytes: no ${names.join(", ")}`];
 }

@@ -54,9 +54,10 @@ const FIXED_SIZE = 72;
 function decode(bytes: ChainBytes, context: DecodeContext): DecodedRequest {
   const x = exchange(bytes, context);
   const { opcode } = x.request.struct("virtio_crypto header", { opcode: u32 });
+  if (opcode === undefined) return decoded("crypto", "incomplete", x, "incomplete", {});
   x.request.seek(0);
   // Which queue is the control queue is in the configuration; the codes of both kinds differ anyway.
-  if (opcode !== undefined && opcode in CONTROL_CODES) return decodeControl(x, opcode);
+  if (opcode in CONTROL_CODES) return decodeControl(x, opcode);
   return decodeData(x, opcode);
 }
 
@@ -97,8 +98,8 @@ function sessionPart(x: Exchange, service: string, layout: Layout): Shown {
 }
 
 /** Bytes behind the fixed part: with REVISION_1 only the cipher's has the legacy size (5.9.9.2). */
-function variableLength(x: Exchange, opcode: number | undefined): number | undefined {
-  const fixed = opcode !== undefined && (opcode < 0x100 || !has(x.context.features, 0));
+function variableLength(x: Exchange, opcode: number): number | undefined {
+  const fixed = opcode < 0x100 || !has(x.context.features, 0);
   return fixed ? Math.max(0, x.readable - FIXED_SIZE) : undefined;
 }
 
@@ -114,18 +115,18 @@ function createdSession(x: Exchange): Shown {
   return { sessionId: known ? u64.show(reply.sessionId!) : undefined, status };
 }
 
-function decodeData(x: Exchange, opcode: number | undefined): DecodedRequest {
+function decodeData(x: Exchange, opcode: number): DecodedRequest {
   const layout = { ...OP_HEADER, flag: flags(u32, ["SESSION_MODE"]) };
   const header = x.request.struct("virtio_crypto_op_header", layout);
   const name = expect(x.notes, "opcode", DATA_CODES, opcode) ?? "incomplete";
-  const service = (opcode ?? 0) >>> 8;
-  const body = opcode === undefined ? {} : operationOf(x, service, header.flag);
+  const service = opcode >>> 8;
+  const body = operationOf(x, service, header.flag);
   const status = statusByte(x, STATUS, u8);
   const session = header.sessionId === undefined ? "" : `session ${u64.show(header.sessionId)}`;
   const length = body.srcDataLen === undefined ? "" : `${body.srcDataLen} bytes`;
   return decoded("crypto", name, x, sentence([name, session, length], status), {
     ...show(layout, header),
-    opcode: opcode === undefined ? undefined : name,
+    opcode: name,
     algo: header.algo === undefined ? undefined : algorithms(service, header.algo),
     ...body,
     variableLength: variableLength(x, opcode),

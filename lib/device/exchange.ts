@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { ChainBytes, DecodeContext, DecodedRequest, Field } from "./decoder.ts";
-import { Fields } from "./fields.ts";
-import { type Kind, nameOf, type Names, type Shown } from "./kind.ts";
+import type { ChainBytes, DecodeContext, DecodedRequest } from "./decoder.ts";
+import { type ByteSource, Fields, type StreamInfo } from "./fields.ts";
+import { defined, type Kind, nameOf, type Names, type Shown } from "./kind.ts";
 
 /** Most entries of a guest's list that are shown; the total count is always given. */
 export const LIST_LIMIT = 32;
@@ -22,7 +22,7 @@ export interface Exchange {
    * devices put anything there (virtio 1.4, 2.7.8.1), so theirs is all of it.
    */
   readonly reply: Fields;
-  /** The last `size` bytes of the writable part; closed until the chain is used. */
+  /** The last `size` bytes of the writable part; closed until the chain is used, empty if shorter. */
   tail(size: number): Fields;
   /** Bytes of the readable part. */
   readonly readable: number;
@@ -56,11 +56,7 @@ export function exchange(bytes: ChainBytes, context: DecodeContext): Exchange {
       little,
     }),
     reply: new Fields(reply, end, { ...info, why }),
-    tail: (size) => {
-      const last = new Fields(reply, bytes.writable, info);
-      last.seek(bytes.writable - size);
-      return last;
-    },
+    tail: (size) => tailOf(reply, bytes.writable, size, info),
     readable: bytes.readable,
     writable: bytes.writable,
     written,
@@ -78,14 +74,11 @@ export function decoded(
   summary: string,
   fields: Shown,
 ): DecodedRequest {
-  const known = Object.entries(fields).filter((entry): entry is [string, Field] =>
-    entry[1] !== undefined
-  );
   return {
     device,
     type: String(type),
     summary,
-    fields: Object.fromEntries(known),
+    fields: defined(fields),
     notes: x.notes,
   };
 }
@@ -133,15 +126,9 @@ export function outcome(
   return x.pending ? "pending" : expect(x.notes, what, names, value) ?? `no ${what}`;
 }
 
-/**
- * The status in the last byte of the writable part, as {@linkcode outcome}. A chain without a
- * writable byte is noted even while it is pending: the device can not answer it.
- */
+/** The status in the last byte of the writable part, as {@linkcode outcome}. */
 export function statusByte(x: Exchange, names: Names, kind: Kind<number>): string | number {
-  if (x.writable === 0) x.notes.push("no writable byte for the status");
-  const { status } = x.writable === 0
-    ? { status: undefined }
-    : x.tail(1).struct("status", { status: kind });
+  const { status } = x.tail(1).struct("status", { status: kind });
   const modern = has(x.context.features, VERSION_1);
   if (modern && !x.pending && x.writable > 0 && x.written === 0) {
     x.notes.push("the device says it wrote nothing: the status may be stale");
@@ -181,6 +168,16 @@ export function countedQueues(
 /** Whether feature bit `bit` is among `features`. */
 export function has(features: bigint, bit: number): boolean {
   return ((features >> BigInt(bit)) & 1n) === 1n;
+}
+
+/** Where the writable part is shorter than its tail, nobody can say which bytes there are. */
+function tailOf(reply: ByteSource, writable: number, size: number, info: StreamInfo): Fields {
+  if (writable < size) {
+    return new Fields(reply, 0, { ...info, why: `the writable part has ${writable}` });
+  }
+  const last = new Fields(reply, writable, info);
+  last.seek(writable - size);
+  return last;
 }
 
 function writtenLength(bytes: ChainBytes): number {

@@ -19,7 +19,7 @@ export interface StreamInfo {
   readonly notes: string[];
   /** Byte order; little-endian unless said otherwise. */
   readonly little?: boolean;
-  /** Nothing may be read and nothing is said about it: a reply that is not there yet. */
+  /** Nothing may be read, only room is checked: a reply that is not there yet. */
   readonly closed?: boolean;
   /** Why the stream ends where it does, where that is not the descriptors' length. */
   readonly why?: string;
@@ -68,8 +68,8 @@ export class Fields {
 
   /** Reads a struct and moves past it. `name` is the standard's. */
   struct<L extends Layout>(name: string, layout: L): Values<L> {
-    if (this.#info.closed) return {};
     const size = sizeOf(layout);
+    if (this.#info.closed) return this.#reserve(name, size);
     const bytes = this.bytes(size);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const values: { [field: string]: unknown } = {};
@@ -103,6 +103,12 @@ export class Fields {
       this.#offset - start,
       { ...this.#info, name },
     );
+  }
+
+  #reserve(name: string, size: number): Record<string, never> {
+    if (this.rest < size) this.#note(`${name} has room for ${this.rest} of ${size} bytes`);
+    this.seek(this.#offset + size);
+    return {};
   }
 
   #missing(name: string, layout: Layout, values: { [field: string]: unknown }, had: number): void {

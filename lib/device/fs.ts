@@ -160,9 +160,8 @@ interface Result {
 
 function resultOf(x: Exchange, reply: Fields, message: Message, unique?: bigint): Result {
   if (message.silent) return { text: "no reply wanted", fields: {} };
-  if (x.writable < OUT_SIZE) x.notes.push(`reply: ${x.writable} of 16 bytes for the header`);
-  if (x.pending) return { text: "pending", fields: { error: "pending" } };
   const header = reply.struct("fuse_out_header", OUT_HEADER);
+  if (x.pending) return { text: "pending", fields: { error: "pending" } };
   const { len, error } = header;
   if (error === undefined || len === undefined) return { text: "no reply", fields: {} };
   if (header.unique !== undefined && header.unique !== unique) {

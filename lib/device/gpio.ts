@@ -14,7 +14,7 @@ import {
   outcome,
   sentence,
 } from "./exchange.ts";
-import { nameOf, type Names, pad, textOf, u16, u32, u8 } from "./kind.ts";
+import { nameOf, type Names, pad, type Shown, textOf, u16, u32, u8 } from "./kind.ts";
 
 const TYPES: Names = {
   1: "GET_LINE_NAMES",
@@ -54,10 +54,8 @@ function decodeMessage(x: Exchange): DecodedRequest {
   const sent = sends ? valueName(type, value) : undefined;
   const reply = x.reply.struct("virtio_gpio_response", { status: u8 });
   const status = outcome(x, "status", ["OK", "ERR"], reply.status);
-  const answer = type === GET_LINE_NAMES
-    ? { lineNames: x.pending ? undefined : lineNames(x) }
-    : { answer: valueName(type, x.reply.struct("virtio_gpio_response", { value: u8 }).value) };
-  const got = sends || status !== "OK" || !("answer" in answer) ? undefined : answer.answer;
+  const answer = answerOf(x, type);
+  const got = sends || status !== "OK" ? undefined : answer.answer as string | number | undefined;
   return decoded(
     "gpio",
     name,
@@ -74,6 +72,13 @@ function decodeMessage(x: Exchange): DecodedRequest {
       ...answer,
     },
   );
+}
+
+function answerOf(x: Exchange, type: number | undefined): Shown {
+  if (type === undefined) return {};
+  if (type === GET_LINE_NAMES) return { lineNames: x.pending ? undefined : lineNames(x) };
+  const { value } = x.reply.struct("virtio_gpio_response", { value: u8 });
+  return { answer: valueName(type, value) };
 }
 
 function valueName(

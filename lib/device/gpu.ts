@@ -47,7 +47,7 @@ function decode(bytes: ChainBytes, context: DecodeContext): DecodedRequest {
     ...show(layout, x.request.struct(`virtio_gpu ${name}`, layout)),
     ...tailOf(x, type),
   };
-  const response = x.writable === 0 ? null : responseOf(x);
+  const response = x.writable === 0 && x.context.queue === 1 ? null : responseOf(x);
   const words = [name, ...headerWords(header), ...bodyWords(body)];
   return decoded("gpu", name, x, sentence(words, response?.text), {
     ...show(HEADER, header),
@@ -85,7 +85,7 @@ function bodyWords(body: Shown): string[] {
   const area = rectangle && `${rectangle.width}x${rectangle.height}+${rectangle.x}+${rectangle.y}`;
   return [
     resourceId === undefined ? "" : `resource ${resourceId}`,
-    area ?? (width === undefined ? "" : `${width}x${height}`),
+    area ?? (height === undefined ? "" : `${width}x${height}`),
     commandLength === undefined ? "" : plural(commandLength as number, "byte"),
     nrEntries === undefined ? "" : `${nrEntries} entries`,
   ];

@@ -101,7 +101,6 @@ function decodeRequest(x: Exchange): DecodedRequest {
   const layout = REQUESTS[type ?? 0]?.[1] ?? {};
   const body = show(layout, x.request.struct(`virtio_iommu_req ${name}`, layout));
   const properties = type === PROBE && !x.pending ? propertiesOf(x) : undefined;
-  if (x.writable < TAIL_SIZE) x.notes.push(`reply: ${x.writable} of 4 bytes for the tail`);
   const { status } = x.tail(TAIL_SIZE).struct("virtio_iommu_req_tail", TAIL);
   const result = outcome(x, "status", STATUS, status);
   return decoded("iommu", name, x, sentence([name, ...wordsOf(body)], result), {

@@ -14,8 +14,8 @@ export interface Kind<T> {
   read(view: DataView, at: number, little: boolean): T;
   /** The value as JSON-able data; undefined for what nobody wants to see (padding). */
   show(value: T): Field | undefined;
-  /** Feature bit without which the field is there but means nothing. */
-  readonly feature?: number;
+  /** Feature bits; without any of them the field is there but means nothing. */
+  readonly features?: readonly number[];
 }
 
 /** A struct: fields in memory order. */
@@ -31,6 +31,14 @@ export type Values<L extends Layout> = {
 /** Fields of a decoded request while it is put together; undefined ones are left out. */
 export interface Shown {
   readonly [key: string]: Field | undefined;
+}
+
+/** The fields that are there. */
+export function defined(fields: Shown): { [key: string]: Field } {
+  const there = Object.entries(fields).filter((entry): entry is [string, Field] =>
+    entry[1] !== undefined
+  );
+  return Object.fromEntries(there);
 }
 
 /** Names of values or of bits, by number. Arrays serve where the numbers start at 0. */
@@ -146,9 +154,15 @@ export function flags(kind: Kind<number>, names: Names): Kind<number> {
   return { ...kind, show: (value) => bitNames(names, value) };
 }
 
-/** A field that means something only if feature bit `feature` was negotiated. */
-export function when<T>(feature: number, kind: Kind<T>): Kind<T> {
-  return { ...kind, feature };
+/** A field that means something only if one of these feature bits was negotiated. */
+export function when<T>(features: number | readonly number[], kind: Kind<T>): Kind<T> {
+  return { ...kind, features: typeof features === "number" ? [features] : features };
+}
+
+/** Whether a field means something. `features` null: not known, so it may. */
+export function means(kind: Kind<unknown>, features: bigint | null): boolean {
+  if (kind.features === undefined || features === null) return true;
+  return kind.features.some((bit) => ((features >> BigInt(bit)) & 1n) === 1n);
 }
 
 /** A struct within a struct, shown as an object. It is read whole or not at all. */
@@ -177,11 +191,6 @@ function plain(size: number, read: Kind<number>["read"]): Kind<number> {
 
 function slice(view: DataView, at: number, size: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset + at, size);
-}
-
-function means(kind: Kind<unknown>, features: bigint | null): boolean {
-  if (kind.feature === undefined || features === null) return true;
-  return ((features >> BigInt(kind.feature)) & 1n) === 1n;
 }
 
 function readAll<L extends Layout>(layout: L, view: DataView, at: number, little: boolean) {

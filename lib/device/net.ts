@@ -80,7 +80,11 @@ const HASHED = {
   hashReport: when(F.HASH_REPORT, named(u16, HASH_REPORTS)),
   paddingReserved: pad(2),
 };
-const TUNNELLED = { ...HASHED, outerThOffset: u16, innerNhOffset: u16 };
+const TUNNELLED = {
+  ...HASHED,
+  outerThOffset: when([F.GUEST_UDP_TUNNEL_GSO, F.HOST_UDP_TUNNEL_GSO], u16),
+  innerNhOffset: when([F.GUEST_UDP_TUNNEL_GSO, F.HOST_UDP_TUNNEL_GSO], u16),
+};
 const OUTER = {
   ...TUNNELLED,
   outerNhOffset: when(F.OUT_NET_HEADER, u16),
@@ -250,13 +254,13 @@ export const net: DeviceType = {
   config: {
     mac: when(5, mac),
     status: when(16, flags(u16, ["LINK_UP", "ANNOUNCE"])),
-    maxVirtqueuePairs: u16,
+    maxVirtqueuePairs: when([F.MQ, F.RSS], u16),
     mtu: when(3, u16),
     speed: when(63, u32),
     duplex: when(63, u8),
-    rssMaxKeySize: u8,
-    rssMaxIndirectionTableLength: when(60, u16),
-    supportedHashTypes: flags(u32, HASH_TYPES),
+    rssMaxKeySize: when([F.RSS, F.HASH_REPORT], u8),
+    rssMaxIndirectionTableLength: when(F.RSS, u16),
+    supportedHashTypes: when([F.RSS, F.HASH_REPORT], flags(u32, HASH_TYPES)),
     supportedTunnelTypes: when(51, flags(u32, TUNNEL_TYPES)),
   },
   queueName: (queue, context) => {

@@ -32,7 +32,6 @@ import {
 
 /** Every message: its size with this header, its type, and a tag that pairs reply and request. */
 const HEADER = { size: u32, type: u8, tag: u16 };
-const HEADER_SIZE = 7;
 
 /** Requests have even numbers, each reply the next odd one; 6 is the reply with an error. */
 const MESSAGES: Names = {
@@ -164,9 +163,8 @@ function stringOf(stream: Fields): string | undefined {
 }
 
 function replyOf(x: Exchange, tag: number | undefined): { text: string; size?: number } {
-  if (x.writable < HEADER_SIZE) x.notes.push(`reply: ${x.writable} of 7 bytes for the header`);
-  if (x.pending) return { text: "pending" };
   const header = x.reply.struct("9P header", HEADER);
+  if (x.pending) return { text: "pending" };
   if (header.type === undefined) return { text: "no reply", size: header.size };
   if (header.tag !== undefined && header.tag !== tag) {
     x.notes.push(`the reply has tag ${header.tag}, the request ${tag}`);

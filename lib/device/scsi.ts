@@ -18,6 +18,7 @@ import {
 } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 import {
+  defined,
   flags,
   hexBytes,
   type Kind,
@@ -115,8 +116,8 @@ function decodeCommand(x: Exchange): DecodedRequest {
   const request = x.request.struct("virtio_scsi_req_cmd", REQUEST);
   const protection = has(x.context.features, T10_PI) ? readProtection(x) : {};
   const cdb = x.request.part(sizes.cdb).bytes(CDB_LIMIT);
-  if (cdb.length < Math.min(sizes.cdb, 6)) {
-    x.notes.push(`request: the CDB has ${plural(cdb.length, "byte")}`);
+  if (cdb.length < Math.min(sizes.cdb, CDB_LIMIT)) {
+    x.notes.push(`request: the CDB has ${cdb.length} of ${sizes.cdb} bytes`);
   }
   const command = commandOf(cdb);
   const lengths = dataLengths(x, sizes.sense, protection);
@@ -163,9 +164,8 @@ function dataLengths(
 }
 
 function readResult(x: Exchange, senseSize: number): { text: string; fields: Shown } {
-  if (x.writable < 12) x.notes.push(`reply: ${x.writable} of 12 bytes for the response`);
-  if (x.pending) return { text: "pending", fields: { response: "pending" } };
   const reply = x.reply.struct("virtio_scsi_req_cmd response", REPLY);
+  if (x.pending) return { text: "pending", fields: { response: "pending" } };
   const response = outcome(x, "response", RESPONSES, reply.response);
   const sense = readSense(x.reply, Math.min(reply.senseLen ?? 0, senseSize));
   const status = reply.status === undefined
@@ -176,7 +176,11 @@ function readResult(x: Exchange, senseSize: number): { text: string; fields: Sho
       word !== undefined
     )
       .join(", "),
-    fields: { ...show(REPLY, reply), response, sense: sense?.fields as Shown[string] },
+    fields: {
+      ...show(REPLY, reply),
+      response,
+      sense: sense === null ? undefined : defined(sense.fields),
+    },
   };
 }
 
@@ -228,11 +232,10 @@ function asyncNotification(x: Exchange, name: string | number): DecodedRequest {
 }
 
 function decodeEvent(x: Exchange): DecodedRequest {
-  if (x.writable < 16) x.notes.push(`reply: ${x.writable} of 16 bytes for virtio_scsi_event`);
+  const { event, lun, reason } = x.reply.struct("virtio_scsi_event", EVENT);
   if (x.pending) {
     return decoded("scsi", "event", x, `event buffer of ${plural(x.writable, "byte")}`, {});
   }
-  const { event, lun, reason } = x.reply.struct("virtio_scsi_event", EVENT);
   const number = event === undefined ? undefined : (event & ~EVENTS_MISSED) >>> 0;
   const missed = event !== undefined && event !== number;
   const name = expect(x.notes, "event", EVENTS, number) ?? "incomplete";

@@ -155,7 +155,6 @@ function decodeInput(x: Exchange): DecodedRequest {
 
 function decodeTransfer(x: Exchange, type: string, dataLength: number): DecodedRequest {
   const { streamId } = x.request.struct("virtio_snd_pcm_xfer", STREAM);
-  if (x.writable < PCM_STATUS_SIZE) x.notes.push(`reply: ${x.writable} of 8 bytes for the status`);
   const reply = x.tail(PCM_STATUS_SIZE).struct("virtio_snd_pcm_status", PCM_STATUS);
   const status = outcome(x, "status", STATUS, reply.status);
   const words = [type, streamId !== undefined && `stream ${streamId}`, plural(dataLength, "byte")];
