@@ -11,8 +11,6 @@ import type { Device, Queue } from "../guest/guest.ts";
 import type { Target } from "../guest/target.ts";
 import { ioeventfdKick } from "../kick/ioeventfd.ts";
 import type { Kick, KickSide } from "../kick/kick.ts";
-import { ioeventfdKick } from "../kick/ioeventfd.ts";
-import type { Kick, KickSide } from "../kick/kick.ts";
 import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
 import { type MapsEntry, readMaps } from "./proc_maps.ts";
 import { readDevices } from "./qemu_devices.ts";
@@ -92,11 +90,6 @@ class QemuAttachment implements Attachment {
       this.#view = this.#look();
     }
     this.reading = reading;
-  }
-
-  kicks(device: Device, queue: Queue, side: KickSide): readonly Kick[] {
-    const { pid } = this.guest.process;
-    return [ioeventfdKick(this.options.sys, { pid, devices: this.devices, device, queue }, side)];
   }
 
   [Symbol.asyncDispose](): Promise<void> {
