@@ -4,6 +4,7 @@
  * @module
  */
 import type { RingConfig } from "../ring/config.ts";
+import type { XenQueue } from "./xen_queue.ts";
 
 /** Where a device sits, in its bus's own words. */
 export interface BusPlace {
@@ -23,6 +24,8 @@ export interface Queue {
   readonly note: string;
   /** Where the queue's two notifications can be observed or made: see `lib/kick`. */
   readonly notifier?: QueueNotifier;
+  /** A shared ring of Xen instead of a virtqueue; `ring` is null then. */
+  readonly xen?: XenQueue;
 }
 
 /** Host objects that carry a queue's notifications, where they are known. */

@@ -17,6 +17,7 @@ export const SOURCES: readonly SourceEntry[] = [
   { scheme: "file", load: async () => (await import("./file.ts")).fileSource },
   { scheme: "shm", load: async () => (await import("./file.ts")).shmSource },
   { scheme: "qemu", load: async () => (await import("./qemu.ts")).qemuSource },
+  { scheme: "xen", load: async () => (await import("./xen.ts")).xenSource },
 ];
 
 /** The source of a scheme, or null where there is none. */
