@@ -7,7 +7,7 @@
 import { EFD_NONBLOCK, POLLIN, POLLOUT } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
 import { Poller } from "../../ffi/poller.ts";
-import type { Sys } from "../../ffi/sys.ts";
+import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure } from "../errors.ts";
 import { encodeMessage, MAX_VECTORS } from "../wire/ivshmem/message.ts";
 import {
@@ -20,7 +20,8 @@ import { openSharedMemory } from "./shared_memory.ts";
 
 /** What to serve. */
 export interface IvshmemServerOptions {
-  readonly sys: Sys;
+  /** Default: the real system calls. */
+  readonly sys?: Sys;
   /** Unix socket to listen on: made with mode 0600, removed at the end. */
   readonly path: string;
   /** Bytes: a power of two, at least 4096. */
@@ -29,8 +30,17 @@ export interface IvshmemServerOptions {
   readonly vectors: number;
   /** Name in /dev/shm; null (the default) for a memfd. */
   readonly shmName?: string | null;
-  /** Told of each client that comes or goes, and why. */
-  readonly log?: (line: string) => void;
+  /** Told of each client that comes or goes. */
+  readonly onEvent?: (event: IvshmemServerEvent) => void;
+}
+
+/** A client came, went, or could not be taken. */
+export interface IvshmemServerEvent {
+  readonly kind: "joined" | "left" | "refused";
+  /** null for one that got no id. */
+  readonly peer: number | null;
+  /** For people: `peer 3 left`. */
+  readonly text: string;
 }
 
 /** Clients at once: each costs one fd and its vectors, here and in every peer. */
@@ -51,6 +61,7 @@ interface Client {
 
 /** A running server. Disposing it disconnects all clients and removes the socket. */
 export class IvshmemServer implements AsyncDisposable {
+  readonly #sys: Sys;
   readonly #clients = new Map<number, Client>();
   readonly #poller: Poller;
   readonly #loop: Promise<void>;
@@ -59,11 +70,12 @@ export class IvshmemServer implements AsyncDisposable {
 
   /** Takes over both fds. See {@linkcode startIvshmemServer}. */
   constructor(
-    private readonly options: IvshmemServerOptions,
+    private readonly options: IvshmemServerOptions & { readonly sys: Sys },
     private readonly listener: Fd,
     private readonly memory: Fd,
   ) {
-    this.#poller = new Poller(options.sys);
+    this.#sys = options.sys;
+    this.#poller = new Poller(this.#sys);
     this.#poller.add(listener.number, POLLIN, () => this.#accept());
     this.#loop = this.#poller.run();
     // Whoever awaits `done` learns of it; nobody needs to.
@@ -94,7 +106,7 @@ export class IvshmemServer implements AsyncDisposable {
     this.#clients.clear();
     this.listener.close();
     this.memory.close();
-    this.options.sys.unlink(this.options.path);
+    this.#sys.unlink(this.options.path);
   }
 
   /** {@linkcode IvshmemServer.close} */
@@ -102,37 +114,42 @@ export class IvshmemServer implements AsyncDisposable {
     return this.close();
   }
 
+  #tell(kind: IvshmemServerEvent["kind"], peer: number | null, text: string): void {
+    this.options.onEvent?.({ kind, peer, text });
+  }
+
   #accept(): void {
     const number = this.#accepted();
     if (number === null) return;
     using undo = new DisposableStack();
-    const socket = undo.use(new Fd(this.options.sys, number));
+    const socket = undo.use(new Fd(this.#sys, number));
     const client = this.#admit(socket, undo);
     if (client === null) return;
     undo.move();
     this.#poller.add(socket.number, POLLIN, (revents) => this.#ready(client, revents));
     const others = this.#others(client.id);
     this.#clients.set(client.id, client);
-    this.options.log?.(`peer ${client.id} joined`);
+    this.#tell("joined", client.id, `peer ${client.id} joined`);
     this.#send(joinMessages(serverPeer(client), others.map(serverPeer)));
   }
 
   #accepted(): number | null {
     try {
-      return this.options.sys.accept(this.listener.number);
+      return this.#sys.accept(this.listener.number);
     } catch (error) {
       if (!isSyscallFailure(error)) throw error;
-      this.options.log?.(`client refused: ${error.message}`);
+      this.#tell("refused", null, `client refused: ${error.message}`);
       return null;
     }
   }
 
   /** Its id and eventfds; null, with nothing left open, where there is no room. */
   #admit(socket: Fd, undo: DisposableStack): Client | null {
-    const { sys, vectors, log } = this.options;
+    const { vectors } = this.options;
+    const sys = this.#sys;
     const id = nextId(this.#last, new Set(this.#clients.keys()));
     if (id === null || this.#clients.size >= MAX_PEERS) {
-      log?.(`client refused: ${this.#clients.size} peers are connected`);
+      this.#tell("refused", null, `client refused: ${this.#clients.size} peers are connected`);
       return null;
     }
     try {
@@ -144,7 +161,7 @@ export class IvshmemServer implements AsyncDisposable {
       return { id, socket, eventfds, waiting: [], sent: 0 };
     } catch (error) {
       if (!isSyscallFailure(error)) throw error;
-      log?.(`client refused: ${error.message}`);
+      this.#tell("refused", null, `client refused: ${error.message}`);
       return null;
     }
   }
@@ -161,7 +178,7 @@ export class IvshmemServer implements AsyncDisposable {
   /** Clients never write: a byte is a violation, as the end is an end. */
   #hear(client: Client): void {
     try {
-      const received = this.options.sys.recvmsg(client.socket.number, new Uint8Array(64), 0);
+      const received = this.#sys.recvmsg(client.socket.number, new Uint8Array(64), 0);
       if (received === null) return;
       const why = received.length === 0 ? "left" : "dropped: it wrote to the server";
       this.#drop(client, why);
@@ -175,7 +192,7 @@ export class IvshmemServer implements AsyncDisposable {
     if (!this.#clients.delete(client.id)) return;
     this.#poller.remove(client.socket.number);
     release(client);
-    this.options.log?.(`peer ${client.id} ${why}`);
+    this.#tell("left", client.id, `peer ${client.id} ${why}`);
     this.#send(leaveMessages(client.id, [...this.#clients.values()].map(serverPeer)));
   }
 
@@ -205,7 +222,7 @@ export class IvshmemServer implements AsyncDisposable {
     const fds = client.sent === 0 ? this.#fds(message) : [];
     // The peer whose doorbell this was has left since: its leave follows.
     if (fds !== null) {
-      const sent = this.options.sys.sendmsg(client.socket.number, bytes, fds);
+      const sent = this.#sys.sendmsg(client.socket.number, bytes, fds);
       if (sent === null) return false;
       client.sent += sent;
       if (sent < bytes.length) return true;
@@ -237,14 +254,14 @@ function release(client: Client): void {
  * SourceError for a shared memory object of another size.
  */
 export function startIvshmemServer(options: IvshmemServerOptions): IvshmemServer {
-  const { sys, path, size, vectors, shmName = null } = options;
+  const { sys = openSys(), path, size, vectors, shmName = null } = options;
   if (!Number.isInteger(vectors) || vectors < 1 || vectors > MAX_VECTORS) {
     throw new RangeError(`${vectors} vectors: want 1 to ${MAX_VECTORS}`);
   }
   using undo = new DisposableStack();
   const memory = undo.use(openSharedMemory({ sys, size, shmName }));
   const listener = undo.use(new Fd(sys, sys.listenUnix(path, 16)));
-  const server = new IvshmemServer(options, listener, memory);
+  const server = new IvshmemServer({ ...options, sys }, listener, memory);
   undo.move();
   return server;
 }

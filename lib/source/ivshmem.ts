@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { S_IFMT, S_IFSOCK } from "../../ffi/constants.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { guestAddress } from "../address.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
@@ -27,7 +28,7 @@ export const ivshmemSource: Source = {
 async function attachIvshmem(target: Target, options: AttachOptions): Promise<Attachment> {
   const { signal, log } = options;
   await using undo = new AsyncDisposableStack();
-  const client = undo.use(await connect(target.what, options));
+  const client = undo.use(await connect(target, options));
   signal?.throwIfAborted();
   const mapping = undo.use(mapMemory(client, target.what, options));
   log(`peer ${client.id}${client.old ? " (server of before QEMU 2.5)" : ""}`);
@@ -37,15 +38,20 @@ async function attachIvshmem(target: Target, options: AttachOptions): Promise<At
   return new IvshmemAttachment(target, options, client, mapping, undo.move());
 }
 
-async function connect(path: string, { sys, signal }: AttachOptions): Promise<IvshmemClient> {
+async function connect(target: Target, { sys, signal }: AttachOptions): Promise<IvshmemClient> {
+  const path = target.what;
   try {
     return await IvshmemClient.connect({ sys, path, signal });
   } catch (error) {
-    const told = refused("ivshmem", "connect", error);
-    if (!(told instanceof SourceError) || !isSyscallFailure(error)) throw told;
-    const gone = error.errno === "ECONNREFUSED";
+    if (!isSyscallFailure(error) || error.errno !== "ECONNREFUSED") {
+      throw refused("ivshmem", "connect", error);
+    }
+    const isSocket = (sys.stat(path).mode & S_IFMT) === S_IFSOCK;
+    const text = isSocket
+      ? `nobody listens at ${path}`
+      : `${path} (of ${target.text}) is no socket`;
     const remedy = "start one with guestmem ivshmem-server";
-    throw gone ? new SourceError("ivshmem", "connect", "not-found", error.message, remedy) : told;
+    throw new SourceError("ivshmem", "connect", "not-found", text, remedy, { cause: error });
   }
 }
 

@@ -18,6 +18,7 @@ export const SOURCES: readonly SourceEntry[] = [
   { scheme: "shm", load: async () => (await import("./file.ts")).shmSource },
   { scheme: "qemu", load: async () => (await import("./qemu.ts")).qemuSource },
   { scheme: "xen", load: async () => (await import("./xen.ts")).xenSource },
+  { scheme: "ivshmem", load: async () => (await import("./ivshmem.ts")).ivshmemSource },
 ];
 
 /** The source of a scheme, or null where there is none. */

@@ -130,7 +130,7 @@ Deno.test("an object in /dev/shm stays, is used again, and is never resized", as
 
 Deno.test("a client that writes, and one that never reads, are dropped without harm", async () => {
   const lines: string[] = [];
-  await using server = serve({ vectors: 256, log: (line) => lines.push(line) });
+  await using server = serve({ vectors: 256, onEvent: ({ text }) => lines.push(text) });
   using rude = new Fd(sys, sys.connectUnix(server.path));
   await until(() => server.peers.length === 1);
   sys.sendmsg(rude.number, new Uint8Array(8), []);
