@@ -16,7 +16,7 @@ import { grantRegions, openGrantWindow } from "../xen/granted_memory.ts";
 import { domainInfo, explained, openXenHost, type XenHost } from "../xen/host.ts";
 import { findFrames, frameRegions, openFrameWindow } from "../xen/memory.ts";
 import { readGrantTable } from "../xen/read_grants.ts";
-import { type MappedRing, mapRing } from "../xen/rings.ts";
+import { type MappedRing, mapRing, placeText } from "../xen/rings.ts";
 import { openStore, type Xenstore } from "../xen/store.ts";
 import { readLayout } from "./file.ts";
 import { layoutDevices } from "./layout.ts";
