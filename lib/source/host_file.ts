@@ -97,7 +97,7 @@ const REFUSALS: Readonly<Record<string, readonly [SourceFailure, string]>> = {
 };
 
 /** Runs a call on a file; a failed system call becomes a `SourceError` with a remedy. */
-function told<T>({ scheme }: HostFile, stage: string, run: () => T): T {
+export function told<T>({ scheme }: HostFile, stage: string, run: () => T): T {
   try {
     return run();
   } catch (error) {

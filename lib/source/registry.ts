@@ -16,6 +16,7 @@ export interface SourceEntry {
 export const SOURCES: readonly SourceEntry[] = [
   { scheme: "file", load: async () => (await import("./file.ts")).fileSource },
   { scheme: "shm", load: async () => (await import("./file.ts")).shmSource },
+  { scheme: "core", load: async () => (await import("./core.ts")).coreSource },
   { scheme: "qemu", load: async () => (await import("./qemu.ts")).qemuSource },
   { scheme: "xen", load: async () => (await import("./xen.ts")).xenSource },
   { scheme: "ivshmem", load: async () => (await import("./ivshmem.ts")).ivshmemSource },

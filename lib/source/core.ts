@@ -1,0 +1,140 @@
+/**
+ * `core:FILE`: a guest's memory from a dump on disk, by guest physical address. ELF as QEMU's
+ * `dump-guest-memory` and `virsh dump` write it, and kdump-compressed with zlib, flattened or not.
+ *
+ * A dump does not say where rings are: a layout file can (`--layout`; of it only `devices` count), or
+ * `find --carve`.
+ *
+ * @module
+ */
+import { O_NONBLOCK, O_RDONLY } from "../../ffi/constants.ts";
+import { Fd } from "../../ffi/fd.ts";
+import { FileBacking } from "../../ffi/file_backing.ts";
+import type { Sys } from "../../ffi/sys.ts";
+import { guestAddress } from "../address.ts";
+import { type ElfCore, isElf, parseElfCore } from "../core/elf_core.ts";
+import { isFlattened, unflatten } from "../core/flattened.ts";
+import { isKdump, KdumpBacking } from "../core/kdump.ts";
+import type { Reader } from "../core/reader.ts";
+import { ProtocolError, SourceError } from "../errors.ts";
+import { GuestMemory } from "../memory/guest_memory.ts";
+import type { Region } from "../memory/region.ts";
+import { RegionTable } from "../memory/region_table.ts";
+import { readLayout } from "./file.ts";
+import { hostFileSize, told } from "./host_file.ts";
+import { layoutDevices } from "./layout.ts";
+import type { Attachment, AttachOptions, Device, Source, Target } from "./source.ts";
+
+/** Regions of a kdump; a dump with more gaps is one region with unreadable pages. */
+const MAX_REGIONS = 4096;
+
+/** `core:FILE` */
+export const coreSource: Source = {
+  scheme: "core",
+  summary: "a dump on disk: ELF (dump-guest-memory, virsh dump) or kdump-compressed",
+  // deno-lint-ignore require-await
+  async attach(target, options) {
+    if (options.write) {
+      const text = `${target.what} is a dump: nothing runs on what would be written`;
+      throw new SourceError("core", "open", "unsupported", text, "leave --write out");
+    }
+    return attachCore(target, options);
+  },
+};
+
+function attachCore(target: Target, options: AttachOptions): Attachment {
+  using undo = new DisposableStack();
+  const { sys, layout, log } = options;
+  const file = undo.use(openFile(sys, target.what));
+  const regions = regionsOf(file, (length) => undo.use(reopen(sys, file, length)), log);
+  if (regions.length === 0) {
+    throw new ProtocolError("core", target.what, "memory segments", "none that hold a byte");
+  }
+  const memory = new GuestMemory(new RegionTable(regions), target.what);
+  const devices: readonly Device[] = layout === null
+    ? []
+    : layoutDevices(readLayout(sys, "core", layout), null);
+  const resources = undo.move();
+  return {
+    target,
+    memory,
+    writable: null,
+    devices,
+    async refresh() {},
+    // deno-lint-ignore require-await
+    async [Symbol.asyncDispose]() {
+      resources.dispose();
+    },
+  };
+}
+
+function openFile(sys: Sys, path: string): FileBacking {
+  const file = { sys, scheme: "core", path, write: false };
+  const length = hostFileSize(file);
+  const number = told(file, "open", () => sys.open(path, O_RDONLY | O_NONBLOCK));
+  return new FileBacking({ sys, fd: new Fd(sys, number), length, label: path });
+}
+
+/** The file as long as its segments say: what was cut off is then unreadable, not absent. */
+function reopen(sys: Sys, file: FileBacking, length: number): FileBacking {
+  return new FileBacking({ sys, fd: file.fd, length, label: file.label });
+}
+
+/** Regions of whichever form the file has. Throws ProtocolError for one that is none of them. */
+function regionsOf(
+  file: FileBacking,
+  reopen: (length: number) => FileBacking,
+  log: (line: string) => void,
+): Region[] {
+  const readInto = (offset: number, target: Uint8Array) => file.copy(offset, target).length;
+  const reader: Reader = { size: file.length, label: file.label, readInto };
+  if (isElf(reader)) {
+    const core = parseElfCore(reader);
+    log(`${reader.label}: ELF${core.bits} core, machine ${core.machine}`);
+    return elfRegions(core, file, reopen);
+  }
+  const flat = isFlattened(reader);
+  const dump = flat ? unflatten(reader) : reader;
+  if (!isKdump(dump)) {
+    throw new ProtocolError("core", reader.label, "an ELF core or a kdump", "neither", 0);
+  }
+  log(`${reader.label}: kdump-compressed${flat ? ", flattened" : ""}`);
+  return kdumpRegions(new KdumpBacking(dump));
+}
+
+function elfRegions(
+  { segments }: ElfCore,
+  file: FileBacking,
+  reopen: (length: number) => FileBacking,
+): Region[] {
+  const reach = Math.max(...segments.map(({ offset, fileLength }) => offset + fileLength), 0);
+  const backing = reach > file.length ? reopen(reach) : file;
+  return segments.map(({ address, offset, fileLength }, n) => ({
+    guest: guestAddress(address),
+    length: BigInt(fileLength),
+    backing,
+    offset,
+    access: "ro",
+    name: `segment ${n}`,
+    user: null,
+  }));
+}
+
+function kdumpRegions(backing: KdumpBacking): Region[] {
+  const runs = backing.runs(MAX_REGIONS);
+  const ranges = runs.length < MAX_REGIONS
+    ? runs.map(({ first, end }) => ({
+      start: first * backing.pageSize,
+      end: end * backing.pageSize,
+    }))
+    : [{ start: 0, end: backing.length }];
+  return ranges.map(({ start, end }, n) => ({
+    guest: guestAddress(start),
+    length: BigInt(end - start),
+    backing,
+    offset: start,
+    access: "ro",
+    name: `pages ${n}`,
+    user: null,
+  }));
+}
