@@ -27,6 +27,8 @@ interface Reading {
   readonly devices: readonly Device[];
   /** Why there are no devices; empty where there are, or where the guest has none. */
   readonly note: string;
+  /** Read from /proc alone. */
+  readonly guessed: boolean;
 }
 
 /** Attaches to a QEMU. Throws as `Source.attach` says; nothing stays open then. */
@@ -36,7 +38,7 @@ export async function attachQemu(
   options: AttachOptions,
 ): Promise<Attachment> {
   const start = performance.now();
-  const reading = await read(guest, target, options);
+  const reading = await read(guest, options, target.device === null);
   const memory = open(guest, reading, options);
   options.log(`attached in ${(performance.now() - start).toFixed(1)} ms`);
   return new QemuAttachment(guest, target, options, reading, memory);
@@ -80,9 +82,12 @@ class QemuAttachment implements Attachment {
     return [ioeventfdKick(this.options.sys, target, side)];
   }
 
-  /** A changed layout closes the old mappings: reads through the old `memory` fail from then on. */
+  /**
+   * A changed layout closes the old mappings: reads through the old `memory` fail from then on. Where
+   * the monitor was there before and is not now, throws, and everything stays as it was.
+   */
   async refresh(): Promise<void> {
-    const reading = await read(this.guest, this.target, this.options);
+    const reading = await read(this.guest, this.options, this.reading.guessed);
     if (layoutSignature(reading.ranges, reading.entries) !== this.opened.signature) {
       const opened = open(this.guest, reading, this.options);
       this.opened[Symbol.dispose]();
@@ -111,8 +116,12 @@ class QemuAttachment implements Attachment {
   }
 }
 
-/** Asks the monitor; where there is none to ask and only memory is wanted, asks /proc alone. */
-async function read(guest: QemuGuest, target: Target, options: AttachOptions): Promise<Reading> {
+/** Asks the monitor; where there is none to ask, and memory alone is good enough, asks /proc. */
+async function read(
+  guest: QemuGuest,
+  options: AttachOptions,
+  memoryIsEnough: boolean,
+): Promise<Reading> {
   const { sys } = options;
   assertRunning(sys, guest.process);
   try {
@@ -122,12 +131,12 @@ async function read(guest: QemuGuest, target: Target, options: AttachOptions): P
     assertRunning(sys, guest.process);
     const unheard = error instanceof SourceError && error.stage !== "read memory" &&
       ["busy", "unsupported", "permission"].includes(error.kind);
-    if (!unheard || target.device !== null) throw error;
+    if (!unheard || !memoryIsEnough) throw error;
     const entries = mapsOf(guest, options);
     const ranges = guessRanges(guest.process, entries);
     const note = [error.message, error.remedy].filter((part) => part !== "").join(". ");
     options.log(`${note}; memory layout guessed from /proc`);
-    return { ranges, entries, devices: [], note };
+    return { ranges, entries, devices: [], note, guessed: true };
   }
 }
 
@@ -138,7 +147,7 @@ async function ask(guest: QemuGuest, options: AttachOptions): Promise<Reading> {
   const entries = mapsOf(guest, options);
   const { devices, note } = await readDevices(monitor);
   options.log(`${monitor.path}: ${monitor.roundTrips} round trips`);
-  return { ranges, entries, devices, note };
+  return { ranges, entries, devices, note, guessed: false };
 }
 
 function mapsOf(guest: QemuGuest, { sys }: AttachOptions): MapsEntry[] {

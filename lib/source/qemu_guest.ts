@@ -4,9 +4,15 @@
  * @module
  */
 import { SourceError } from "../errors.ts";
-import { connectMonitor, type QmpMonitor } from "./qemu_monitor.ts";
+import { busyMonitor, connectMonitor, type QmpMonitor } from "./qemu_monitor.ts";
 import { findQemu, listQemu, type QemuProcess } from "./qemu_process.ts";
-import { listenerOf, type MonitorSocket, monitorSockets } from "./qemu_sockets.ts";
+import {
+  isTakenNow,
+  listenerOf,
+  type MonitorSocket,
+  monitorSockets,
+  socketNamed,
+} from "./qemu_sockets.ts";
 import type { AttachOptions } from "./source.ts";
 
 /** What a target names. */
@@ -18,8 +24,9 @@ export interface QemuGuest {
 
 type Options = Pick<AttachOptions, "sys" | "signal" | "log">;
 
-/** Milliseconds to wait for the greeting of a monitor that has a client already: it may leave. */
+/** Milliseconds to wait for the client of a taken monitor to leave, as another of us soon does. */
 const TAKEN_MS = 300;
+const TAKEN_STEP_MS = 5;
 
 /**
  * The QEMU that `qemu:PID` or `qemu:QMP_SOCKET` names. Throws `SourceError`: `not-found` where no such
@@ -48,16 +55,13 @@ export async function openMonitor(guest: QemuGuest, options: Options): Promise<Q
   const { sys, signal, log } = options;
   const { sockets, note } = guest.socket === null
     ? monitorSockets(sys, guest.process)
-    : { sockets: [{ path: guest.socket, taken: false }], note: "" };
+    : { sockets: [socketNamed(sys, guest.process, guest.socket)], note: "" };
   if (sockets.length === 0) throw noMonitor(guest.process, note);
   let first: unknown;
-  for (const { path, taken } of sockets) {
+  for (const socket of sockets) {
     try {
-      return await connectMonitor(path, {
-        sys,
-        signal,
-        ...(taken ? { greetingMs: TAKEN_MS } : {}),
-      });
+      if (socket.taken) await waitFree(guest.process, socket, options);
+      return await connectMonitor(socket.path, { sys, signal });
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof Error)) throw error;
@@ -66,6 +70,24 @@ export async function openMonitor(guest: QemuGuest, options: Options): Promise<Q
     }
   }
   throw explain(first, guest.process, sockets);
+}
+
+/**
+ * Throws `SourceError` `busy` where a client stays. We do not even connect then: a connection that
+ * nobody accepts would stand in the way of the next client, as QEMU queues only one.
+ */
+async function waitFree(
+  process: QemuProcess,
+  socket: MonitorSocket,
+  options: Options,
+): Promise<void> {
+  const end = performance.now() + TAKEN_MS;
+  while (performance.now() < end) {
+    await new Promise((done) => setTimeout(done, TAKEN_STEP_MS));
+    options.signal?.throwIfAborted();
+    if (!isTakenNow(options.sys, process, socket)) return;
+  }
+  throw busyMonitor(socket.path);
 }
 
 function noMonitor(process: QemuProcess, note: string): SourceError {

@@ -208,7 +208,7 @@ function connectError(error: unknown, path: string): unknown {
     case "EPERM":
       return fail("permission", `no access to ${path}`, "Run as the user of QEMU, or as root");
     case "EAGAIN":
-      return fail("busy", `${path}: too many clients wait for the monitor`, BUSY_REMEDY);
+      return busyMonitor(path, error);
     default:
       return fail("failed", `monitor ${path}`, "");
   }
@@ -216,6 +216,12 @@ function connectError(error: unknown, path: string): unknown {
 
 const BUSY_REMEDY = "Give the guest a monitor of its own: -qmp unix:PATH,server=on,wait=off " +
   "(libvirt: <qemu:commandline>); or end the other client";
+
+/** The error for a monitor that serves somebody else. */
+export function busyMonitor(path: string, cause?: unknown): SourceError {
+  const text = `monitor ${path} gives us no greeting: another client holds it, such as libvirt`;
+  return new SourceError("qemu", "greeting", "busy", text, BUSY_REMEDY, { cause });
+}
 
 /** Messages over a socket, with deadlines. */
 class LineStream implements Disposable {
@@ -313,11 +319,7 @@ class LineStream implements Disposable {
   }
 
   #late(what: string): SourceError {
-    if (what === "greeting" && !this.#spoken) {
-      const text = `monitor ${this.path} takes connections but gives no greeting: ` +
-        "another client holds it, such as libvirt";
-      return new SourceError("qemu", "greeting", "busy", text, BUSY_REMEDY);
-    }
+    if (what === "greeting" && !this.#spoken) return busyMonitor(this.path);
     const held = this.#lines.pending > 0 ? ` (${this.#lines.pending} bytes of a line came)` : "";
     const text = `monitor ${this.path}: no ${what} in time${held}`;
     const remedy = "QEMU is stopped or its main loop hangs; look at its process";

@@ -19,7 +19,10 @@ export interface UnixSocket {
 
 /** A monitor that may be worth a try. */
 export interface MonitorSocket {
+  /** As we can open it. */
   readonly path: string;
+  /** As QEMU bound it, which is how the kernel's table has it. */
+  readonly bound: string;
   /** Somebody is connected to it, so that we would not be served. */
   readonly taken: boolean;
 }
@@ -58,14 +61,32 @@ export function parseUnixSockets(text: string): UnixSocket[] {
 export function monitorSockets(sys: Sys, process: QemuProcess): MonitorSockets {
   const table = socketTable(sys, process.pid);
   const told = process.options.monitors.flatMap((place) => {
-    if (place.kind === "unix") return [reachable(sys, process.pid, place.path)];
-    if (place.kind === "fd") return ownPaths(sys, process.pid, table, [place.fd]);
+    if (place.kind === "unix") return [place.path];
+    if (place.kind === "fd") return boundPaths(sys, process.pid, table, [place.fd]);
     return [];
   });
-  const paths = [...new Set(told.length > 0 ? told : guessed(sys, process, table))];
-  const sockets = paths.map((path) => ({ path, taken: isTaken(table, path) }));
+  const bound = [...new Set(told.length > 0 ? told : guessed(sys, process, table))];
+  const sockets = bound.map((path) => ({
+    path: reachable(sys, process.pid, path),
+    bound: path,
+    taken: isTaken(table, path),
+  }));
   sockets.sort((a, b) => Number(a.taken) - Number(b.taken));
   return { sockets, note: sockets.length > 0 ? "" : missing(process) };
+}
+
+/** A socket that the operator named, as one of a QEMU's. */
+export function socketNamed(sys: Sys, { pid }: QemuProcess, path: string): MonitorSocket {
+  const table = socketTable(sys, pid);
+  const stat = attempt(() => sys.stat(path));
+  const bound = stat === null ? undefined : boundPaths(sys, pid, table, null)
+    .find((own) => sameFile(sys, reachable(sys, pid, own), stat));
+  return { path, bound: bound ?? path, taken: isTaken(table, bound ?? path) };
+}
+
+/** Whether somebody is connected to a monitor at present. */
+export function isTakenNow(sys: Sys, { pid }: QemuProcess, { bound }: MonitorSocket): boolean {
+  return isTaken(socketTable(sys, pid), bound);
 }
 
 /** Whether a client has been accepted on a socket; one still in the queue has no inode. */
@@ -82,9 +103,8 @@ export function listenerOf(
   const stat = attempt(() => sys.stat(path));
   if (stat === null) return null;
   for (const { pid } of processes) {
-    const sockets = ownPaths(sys, pid, socketTable(sys, pid), null);
-    const same = sockets.some((own) => own === path || sameFile(sys, own, stat));
-    if (same) return pid;
+    const bound = boundPaths(sys, pid, socketTable(sys, pid), null);
+    if (bound.some((own) => sameFile(sys, reachable(sys, pid, own), stat))) return pid;
   }
   return null;
 }
@@ -100,8 +120,8 @@ function socketTable(sys: Sys, pid: number): UnixSocket[] {
   return text === null ? [] : parseUnixSockets(text);
 }
 
-/** Paths of the listening sockets that a process holds, all or those of some fds. */
-function ownPaths(
+/** Paths, as they were bound, of the listening sockets that a process holds: all, or of some fds. */
+function boundPaths(
   sys: Sys,
   pid: number,
   table: readonly UnixSocket[],
@@ -115,7 +135,7 @@ function ownPaths(
   }
   return table
     .filter((socket) => socket.listening && inodes.has(socket.inode) && socket.path !== "")
-    .map((socket) => reachable(sys, pid, socket.path));
+    .map((socket) => socket.path);
 }
 
 /**
@@ -124,7 +144,7 @@ function ownPaths(
  */
 function guessed(sys: Sys, process: QemuProcess, table: readonly UnixSocket[]): string[] {
   const mentioned = process.argv.join("\n");
-  return ownPaths(sys, process.pid, table, null).filter((path) => {
+  return boundPaths(sys, process.pid, table, null).filter((path) => {
     const name = path.slice(path.lastIndexOf("/") + 1);
     return /qmp|mon/i.test(name) && !mentioned.includes(name);
   });

@@ -80,7 +80,7 @@ Deno.test("monitor: a silent one is busy, and says how to get another", async ()
   const start = performance.now();
   const error = await failure(silent) as SourceError;
   assertEquals([error.name, error.kind], ["SourceError", "busy"]);
-  assertStringIncludes(error.message, "monitor SOCKET takes connections but gives no greeting");
+  assertStringIncludes(error.message, "monitor SOCKET gives us no greeting");
   assertStringIncludes(error.message, "another client holds it, such as libvirt");
   assertStringIncludes(error.remedy, "-qmp unix:PATH,server=on,wait=off");
   assertEquals(performance.now() - start < 2000, true);
