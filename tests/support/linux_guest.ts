@@ -140,6 +140,7 @@ class RunningGuest implements LinuxGuest {
   readonly #errors: Promise<string>;
   readonly #line: SerialLine;
   #ended = false;
+  #disposed = false;
 
   constructor(
     readonly child: Deno.ChildProcess,
@@ -181,7 +182,10 @@ class RunningGuest implements LinuxGuest {
     );
   }
 
+  /** Nothing the second time: a test may end its guest early. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
     await this.#line.close();
     if (!this.#ended) this.child.kill("SIGKILL");
     await this.child.status;
