@@ -32,8 +32,15 @@ interface QomPlace {
 /** PCI functions taken from one answer at most: 256 buses of 256. */
 const FUNCTION_LIMIT = 65536;
 
-/** Questions to ask per device; `placeReplies` takes the answers. */
-export function placeQuestions(device: NamedDevice): Command[] {
+/**
+ * Questions to ask per device; `placeReplies` takes the answers. None where the device's id is enough:
+ * QEMU spends a turn of its main loop, for which it competes with the guest, on each.
+ */
+export function placeQuestions(
+  device: NamedDevice,
+  functions: readonly PciFunction[],
+): Command[] {
+  if (functionWithId(device, functions) !== null) return [];
   const get = (property: string) => ({
     name: "qom-get",
     args: { path: device.holder, property },
@@ -42,9 +49,9 @@ export function placeQuestions(device: NamedDevice): Command[] {
 }
 
 /** The answers to {@linkcode placeQuestions}. */
-export function placeReplies([bus, addr]: readonly Reply[]): QomPlace {
-  const devfn = addr.ok && typeof addr.value === "number" && addr.value >= 0 ? addr.value : null;
-  return { bus: bus.ok && typeof bus.value === "string" ? bus.value : "", devfn };
+export function placeReplies([bus, addr]: readonly (Reply | undefined)[]): QomPlace {
+  const devfn = addr?.ok && typeof addr.value === "number" && addr.value >= 0 ? addr.value : null;
+  return { bus: bus?.ok && typeof bus.value === "string" ? bus.value : "", devfn };
 }
 
 /** The functions in an answer to query-pci, those behind bridges included. Lenient: never throws. */
@@ -93,15 +100,22 @@ export function pciFunctionOf(
   place: QomPlace,
   functions: readonly PciFunction[],
 ): PciFunction | null {
-  const id = /^\/machine\/peripheral\/([^/]+)$/.exec(device.holder)?.[1];
-  const byId = functions.filter((candidate) => id !== undefined && candidate.id === id);
-  if (byId.length === 1) return byId[0];
-  if (place.devfn === null) return null;
+  const byId = functionWithId(device, functions);
+  if (byId !== null || place.devfn === null) return byId;
   const bus = busNumber(place.bus, functions);
   const [slot, fn] = [place.devfn >> 3, place.devfn & 7];
   return functions.find((candidate) =>
     candidate.bus === bus && candidate.slot === slot && candidate.function === fn
   ) ?? null;
+}
+
+function functionWithId(
+  { holder }: NamedDevice,
+  functions: readonly PciFunction[],
+): PciFunction | null {
+  const id = /^\/machine\/peripheral\/([^/]+)$/.exec(holder)?.[1];
+  const found = functions.filter((candidate) => id !== undefined && candidate.id === id);
+  return found.length === 1 ? found[0] : null;
 }
 
 /** A bus hangs off the device before the last `/`: a bridge with an id, or the host bridge. */

@@ -16,7 +16,7 @@ import {
   placeQuestions,
   placeReplies,
 } from "./qemu_bus.ts";
-import { human, humanText, type QmpMonitor, type Reply } from "./qemu_monitor.ts";
+import { type Command, human, humanText, type QmpMonitor, type Reply } from "./qemu_monitor.ts";
 import { commonAddresses, offeredStatus } from "./qemu_offered.ts";
 import { type ListedDevice, type NamedDevice, nameDevices } from "./qemu_qom.ts";
 import {
@@ -103,44 +103,42 @@ async function learn(
   const safe = (device: NamedDevice) =>
     !options.avoidStatus && mayAskStatus(monitor.version, device.model);
   const common = devices.every(safe) ? [] : await readCommonAddresses(monitor);
-  const replies = await askPerDevice(monitor, devices, (device) => [
-    ...placeQuestions(device),
-    ...backEndQuestions(device),
-    ...(safe(device) ? [statusQuestion(device.path)] : []),
+  const replies = await askEach(monitor, devices, [
+    (device) => placeQuestions(device, functions),
+    backEndQuestions,
+    (device) => safe(device) ? [statusQuestion(device.path)] : [],
   ]);
   const known: Known[] = [];
   for (const [index, device] of devices.entries()) {
-    const [bus, addr, type, netdev, status] = replies[index];
-    const place = placeReplies([bus, addr]);
+    const [where, whose, state] = replies[index];
+    const place = placeReplies(where);
     const pci = pciFunctionOf(device, place, functions);
-    known.push({
-      device,
-      bus: place.bus,
-      pci,
-      backEnd: backEndOf([type, netdev], networks),
-      status: status === undefined
-        ? await offeredStatus(monitor, device, pci, common)
-        : status.ok
-        ? readStatus(status.value)
-        : unknownStatus(device, status),
-    });
+    const status = safe(device)
+      ? statusOf(device, state[0])
+      : await offeredStatus(monitor, device, pci, common);
+    known.push({ device, bus: place.bus, pci, backEnd: backEndOf(whose, networks), status });
   }
   return known;
+}
+
+function statusOf(device: NamedDevice, reply: Reply): DeviceStatus {
+  return reply.ok ? readStatus(reply.value) : unknownStatus(device, reply);
 }
 
 async function readCommonAddresses(monitor: QmpMonitor): Promise<bigint[]> {
   return commonAddresses(humanText((await monitor.ask([human("info mtree -f")]))[0]) ?? "");
 }
 
-async function askPerDevice(
+/** Asks every device every group of questions, all at once; replies by device and group. */
+async function askEach(
   monitor: QmpMonitor,
   devices: readonly NamedDevice[],
-  questions: (device: NamedDevice) => { name: string; args?: Readonly<Record<string, unknown>> }[],
-): Promise<Reply[][]> {
-  const asked = devices.map(questions);
-  const replies = await monitor.ask(asked.flat());
+  groups: readonly ((device: NamedDevice) => Command[])[],
+): Promise<Reply[][][]> {
+  const asked = devices.map((device) => groups.map((questions) => questions(device)));
+  const replies = await monitor.ask(asked.flat(2));
   let at = 0;
-  return asked.map(({ length }) => replies.slice(at, at += length));
+  return asked.map((one) => one.map(({ length }) => replies.slice(at, at += length)));
 }
 
 async function readDevice(monitor: QmpMonitor, known: Known): Promise<Device> {

@@ -19,10 +19,11 @@ export interface BackEnd {
 
 /** Questions to ask per device; {@linkcode backEndOf} takes the answers. */
 export function backEndQuestions(device: NamedDevice): Command[] {
-  return [
-    { name: "qom-get", args: { path: device.path, property: "type" } },
-    { name: "qom-get", args: { path: device.path, property: "netdev" } },
-  ];
+  const get = (property: string) => ({
+    name: "qom-get",
+    args: { path: device.path, property },
+  });
+  return device.model === "virtio-net" ? [get("type"), get("netdev")] : [get("type")];
 }
 
 /** `info network`: names of network back-ends → their types (`tap`, `user`, `vhost-user`). */
@@ -38,11 +39,11 @@ export function parseNetwork(text: string): Map<string, string> {
 
 /** The back-end of a device, from the answers to {@linkcode backEndQuestions}. */
 export function backEndOf(
-  [type, netdev]: readonly Reply[],
+  [type, netdev]: readonly (Reply | undefined)[],
   networks: ReadonlyMap<string, string>,
 ): BackEnd {
-  const model = type.ok && typeof type.value === "string" ? type.value : "";
-  const peer = netdev.ok && typeof netdev.value === "string"
+  const model = type?.ok && typeof type.value === "string" ? type.value : "";
+  const peer = netdev?.ok && typeof netdev.value === "string"
     ? networks.get(netdev.value)
     : undefined;
   for (const kind of ["vhost-user", "vhost-vdpa"]) {

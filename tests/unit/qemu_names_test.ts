@@ -115,9 +115,11 @@ Deno.test("back-ends: vhost types and vhost network back-ends are fragile, tap i
   );
   assertEquals(networks.get("n0"), "vhost-user");
   const ok = (value: string) => ({ ok: true as const, value });
-  const no = { ok: false as const, class: "GenericError", description: "" };
   const end = (type: string, netdev: string | null) => {
-    const { kind, fragile } = backEndOf([ok(type), netdev === null ? no : ok(netdev)], networks);
+    const { kind, fragile } = backEndOf(
+      [ok(type), netdev === null ? undefined : ok(netdev)],
+      networks,
+    );
     return [kind, fragile];
   };
   assertEquals(end("vhost-user-blk", null), ["vhost-user", true]);
