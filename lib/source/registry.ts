@@ -18,6 +18,7 @@ export const SOURCES: readonly SourceEntry[] = [
   { scheme: "shm", load: async () => (await import("./file.ts")).shmSource },
   { scheme: "core", load: async () => (await import("./core.ts")).coreSource },
   { scheme: "qemu", load: async () => (await import("./qemu.ts")).qemuSource },
+  { scheme: "vhost", load: async () => (await import("./vhost.ts")).vhostSource },
   { scheme: "xen", load: async () => (await import("./xen.ts")).xenSource },
   { scheme: "ivshmem", load: async () => (await import("./ivshmem.ts")).ivshmemSource },
 ];

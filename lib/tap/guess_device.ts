@@ -50,10 +50,10 @@ function byConfig({ config }: ConnectionState): DeviceGuess | null {
 }
 
 /** Both types share bit numbers: the one with more of its own bits wins. */
-function byFeatures({ features, queueCount }: ConnectionState): DeviceGuess | null {
+function byFeatures({ features, vrings }: ConnectionState): DeviceGuess | null {
   if (features === null) return null;
   const device = features & 0xff_ffffn;
-  if (device === 0n && (queueCount ?? 0) >= 2) {
+  if (device === 0n && vrings.length >= 2) {
     return { type: 26, name: "fs", evidence: "no feature bit of its own, and several queues" };
   }
   const [net, blk] = [count(device & NET_BITS), count(device & BLK_BITS)];

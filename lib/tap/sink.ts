@@ -1,0 +1,166 @@
+/**
+ * A vhost-user back-end that consumes nothing: it negotiates, takes memory and rings, and lets them
+ * be looked at. Requests that a driver puts into its rings stay there for ever.
+ *
+ * @module
+ */
+import { closeAll } from "../../ffi/fd.ts";
+import { Poller } from "../../ffi/poller.ts";
+import type { PeerCredentials, Sys } from "../../ffi/sys.ts";
+import { ProtocolError } from "../errors.ts";
+import { absolutePath } from "../source/unix_listener.ts";
+import {
+  checkMessage,
+  decodeMessage,
+  encodeMessage,
+  type Frame,
+  framePayload,
+} from "../wire/vhost_user/vhost_user.ts";
+import { checkFds } from "./check_fds.ts";
+import { type ConnectionState, dialectOf, FRESH_CONNECTION, heldFds, learn } from "./connection.ts";
+import { connectionLayout, type LayoutJson } from "./layout.ts";
+import { openListener } from "./listener.ts";
+import { openPort, type Port } from "./port.ts";
+import { sinkAnswer } from "./sink_answers.ts";
+
+/** Where to serve. */
+export interface SinkOptions {
+  readonly sys: Sys;
+  readonly listen: string;
+  /** User ids that may connect, beside root and our own. Default none. */
+  readonly allowUids?: readonly number[];
+  /** In which a message that has begun must end. Default 10000. */
+  readonly stallMs?: number;
+  /** Called after each change of the state, and when the front-end comes or leaves. */
+  readonly changed?: (sink: Sink) => void;
+  /** Gets one line for each thing that happens. */
+  readonly log?: (line: string) => void;
+}
+
+/** A running sink: one front-end at a time. */
+export interface Sink extends AsyncDisposable {
+  /** Absolute path of the socket. */
+  readonly socket: string;
+  /** What the front-end has told; fds are those of this process. FRESH_CONNECTION without one. */
+  readonly state: ConnectionState;
+  /** pid of the front-end, or null where none is connected. */
+  readonly frontEnd: number | null;
+  /** The state as a layout with our fd numbers. */
+  layout(): LayoutJson;
+  /** Rejects where the sink can not go on. */
+  readonly done: Promise<void>;
+  /** Closes everything and removes the socket. */
+  close(): Promise<void>;
+}
+
+interface Session {
+  readonly port: Port;
+  readonly peer: PeerCredentials;
+  state: ConnectionState;
+}
+
+/** Starts to serve. Throws SourceError (`busy`) where the path is taken, and SyscallError. */
+export function startSink(options: SinkOptions): Sink {
+  const { sys, stallMs = 10_000, log = () => {}, changed = () => {} } = options;
+  using undo = new DisposableStack();
+  const poller = new Poller(sys);
+  undo.defer(() => void poller.close());
+  const socket = absolutePath(sys, options.listen);
+  let session: Session | null = null;
+  let sessions = 0;
+
+  const listener = undo.use(openListener({
+    sys,
+    poller,
+    path: options.listen,
+    allowUids: options.allowUids ?? [],
+    room: () => session === null,
+    accept: begin,
+    refuse: (reason, peer) =>
+      log(`refused ${peer === null ? "a peer" : `pid ${peer.pid}`}: ${reason}`),
+  }));
+
+  function begin(fd: number, peer: PeerCredentials): void {
+    sessions++;
+    const port = openPort({ sys, poller, stallMs }, fd, {
+      frame: (frame) => serve(own, frame),
+      drained: () => port.resume(),
+      batch: () => changed(sink),
+      end: (reason) => finish(own, reason),
+    });
+    const own: Session = { port, peer, state: FRESH_CONNECTION };
+    session = own;
+    log(`front-end ${peer.pid} connected`);
+    port.start();
+  }
+
+  /** Takes a message in and answers it. Throws ProtocolError; the frame's fds are closed then. */
+  function serve(own: Session, frame: Frame): void {
+    const kept = new Set<number>();
+    try {
+      const message = decodeMessage(
+        "front-end",
+        frame.header,
+        framePayload(frame),
+        dialectOf(own.state),
+      );
+      if (message.reply) {
+        throw new ProtocolError("vhost-user", message.name, "a request", "an answer");
+      }
+      checkMessage(message, frame.fds.length);
+      checkFds(sys, message, frame.fds);
+      const next = learn(own.state, message, frame.fds);
+      const answer = sinkAnswer(message, next);
+      // What stops a ring is our own answer.
+      const last = answer === null ? next : learn(next, answer, []);
+      heldFds(last).forEach((fd) => kept.add(fd));
+      closeAll(sys, heldFds(own.state).filter((fd) => !kept.has(fd)));
+      own.state = last;
+      if (answer !== null) own.port.send(encodeMessage(answer), [], []);
+      if (own.port.busy) own.port.pause();
+    } finally {
+      closeAll(sys, frame.fds.filter((fd) => !kept.has(fd)));
+    }
+  }
+
+  function finish(own: Session, reason: string): void {
+    own.port.close();
+    closeAll(sys, heldFds(own.state));
+    own.state = FRESH_CONNECTION;
+    if (session === own) session = null;
+    log(`front-end ${own.peer.pid}: ${reason}`);
+    changed(sink);
+  }
+
+  const close = async () => {
+    listener[Symbol.dispose]();
+    if (session !== null) finish(session, "the sink was closed");
+    await poller.close();
+  };
+  const sink: Sink = {
+    socket,
+    get state(): ConnectionState {
+      return session?.state ?? FRESH_CONNECTION;
+    },
+    get frontEnd(): number | null {
+      return session?.peer.pid ?? null;
+    },
+    layout() {
+      const pids = { frontEndPid: session?.peer.pid ?? null, backEndPid: sys.pid };
+      const context = {
+        kind: "sink",
+        socket,
+        peer: null,
+        connection: Math.max(1, sessions),
+      } as const;
+      return connectionLayout({ ...context, ...pids }, sink.state);
+    },
+    done: poller.run(),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+  undo.move();
+  // Who does not look at `done` sees a front-end that leaves.
+  sink.done.catch(() => listener[Symbol.dispose]());
+  return sink;
+}

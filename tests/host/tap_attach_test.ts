@@ -1,0 +1,265 @@
+/** `vhost:SOCKET`: attaching to a tap, to a sink of our own, and to whoever else listens. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Fd } from "../../ffi/fd.ts";
+import { SourceError } from "../../lib/errors.ts";
+import { parseTarget } from "../../lib/guest/target.ts";
+import { eventfdKick } from "../../lib/kick/eventfd.ts";
+import { openRing } from "../../lib/ring/ring.ts";
+import type { RingConfig } from "../../lib/ring/config.ts";
+import type { Attachment } from "../../lib/source/source.ts";
+import { vhostSource } from "../../lib/source/vhost.ts";
+import { startSink } from "../../lib/tap/sink.ts";
+import { startTap } from "../../lib/tap/tap.ts";
+import {
+  EMPTY,
+  frontEndRequest,
+  payloadAs,
+  vringState,
+} from "../../lib/wire/vhost_user/vhost_user.ts";
+import { sys } from "../support/host.ts";
+import { areasOf, frontEnd, USER_BASE } from "../support/vhost_front_end.ts";
+import { connectPeer, peerListener } from "../support/vhost_peer.ts";
+import { inFolder, until } from "../support/vhost_tapped.ts";
+
+function attach(
+  text: string,
+  options: { write?: boolean; signal?: AbortSignal } = {},
+): Promise<Attachment> {
+  const { write = false, signal = null } = options;
+  const common = { sys, write, signal, layout: null, log: () => {} };
+  return vhostSource.attach(parseTarget(text, () => false), common);
+}
+
+/** A tap with a sink as its back-end. */
+async function sunk(run: (socket: string, folder: string) => Promise<void>): Promise<void> {
+  await inFolder(async (folder) => {
+    await using sink = startSink({ sys, listen: `${folder}/sink.sock` });
+    await using tap = startTap({ sys, listen: `${folder}/tap.sock`, connect: sink.socket });
+    await run(tap.socket, folder);
+  });
+}
+
+function ringOf(attachment: Attachment, queue: number): RingConfig {
+  const ring = attachment.devices[0].queues.find(({ index }) => index === queue)?.ring;
+  assert(ring, `queue ${queue} has no ring`);
+  return ring as RingConfig;
+}
+
+for (const slots of [false, true]) {
+  const how = slots ? "ADD_MEM_REG" : "SET_MEM_TABLE";
+  Deno.test(`a tapped connection is a target: memory by ${how}, rings by user address`, async () => {
+    await sunk(async (socket) => {
+      using peer = connectPeer(socket);
+      using guest = await frontEnd(peer, { queues: 2, slots });
+      guest.add(0);
+      guest.add(0);
+      guest.add(1);
+      await using attachment = await attach(`vhost:${socket}`);
+      const [region] = attachment.memory.table.regions;
+      assertEquals([region.guest, region.length, region.user], [0n, 0x40000n, USER_BASE]);
+      const [device] = attachment.devices;
+      assertEquals([device.vhost, device.status, device.queues.length], ["vhost-user", 15, 2]);
+      const config = ringOf(attachment, 0);
+      assertEquals(config.addressSpace, "user");
+      assertEquals(config.descriptor, USER_BASE + areasOf(0).desc);
+      const snapshot = openRing(attachment.memory, config).snapshot();
+      assertEquals(snapshot.findings, []);
+      assertEquals(snapshot.available?.index, 2);
+      assertEquals(snapshot.chainCount, 2);
+      assertEquals(snapshot.totals, { descriptors: 4, readable: 32, writable: 1024 });
+      assertEquals(openRing(attachment.memory, ringOf(attachment, 1)).indices()?.inFlight, 1);
+      assertEquals(attachment.writable, null);
+    });
+  });
+}
+
+Deno.test("the captured eventfds kick the device and call the driver", async () => {
+  await sunk(async (socket) => {
+    using peer = connectPeer(socket);
+    using guest = await frontEnd(peer, { queues: 2 });
+    await using attachment = await attach(`vhost:${socket}`);
+    const { notifier } = attachment.devices[0].queues[1];
+    assert(notifier, "no notifier");
+    await eventfdKick(sys, notifier, "kick").send();
+    assertEquals(sys.drain(guest.kicks[1].number), 1n);
+    await eventfdKick(sys, notifier, "call").send();
+    assertEquals(sys.drain(guest.calls[1].number), 1n);
+    assertEquals(sys.drain(guest.kicks[0].number), 0n);
+  });
+});
+
+Deno.test("a refresh follows the conversation: a stopped ring, new memory, a closed connection", async () => {
+  await sunk(async (socket) => {
+    using peer = connectPeer(socket);
+    using guest = await frontEnd(peer);
+    await using attachment = await attach(`vhost:${socket}`);
+    const before = attachment.memory;
+    await attachment.refresh();
+    assert(attachment.memory === before, "the same memory was opened again");
+    const stopped = await peer.ask(frontEndRequest("GET_VRING_BASE", vringState(0, 0x5a5a)));
+    assertEquals(payloadAs(stopped.message, "vring-state"), vringState(0, 0));
+    await attachment.refresh();
+    assertEquals(attachment.devices[0].queues[0].notifier, undefined);
+    assertEquals(ringOf(attachment, 0).start, { index: 0, wrap: true });
+    await guest.sendMemory();
+    await attachment.refresh();
+    assert(attachment.memory !== before, "new memory was not opened");
+    assertEquals(before.bytes(0n, 4).length, 4);
+    peer.close();
+    await until(() => !sys.readText("/proc/self/net/unix").includes(`${socket} `), "closed");
+    const error = await assertRejects(() => untilThrows(() => attachment.refresh()), SourceError);
+    assertEquals(error.kind, "not-found");
+  });
+});
+
+async function untilThrows(run: () => Promise<void>): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    await run();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+Deno.test("a device of one connection is named, else the newest connection is taken", async () => {
+  await inFolder(async (folder) => {
+    await using first = startSink({ sys, listen: `${folder}/sink.sock` });
+    await using tap = startTap({ sys, listen: `${folder}/tap.sock`, connect: first.socket });
+    using peer = connectPeer(tap.socket);
+    using guest = await frontEnd(peer);
+    guest.add(0);
+    await using attachment = await attach(`vhost:${tap.socket}`);
+    const [device] = attachment.devices;
+    assertEquals(device.name, "dev0");
+    assertEquals(device.bus, { kind: "vhost-user", id: tap.socket });
+    const found = await vhostSource.find?.({
+      sys,
+      write: false,
+      layout: null,
+      signal: null,
+      log: () => {},
+    });
+    const row = found?.find(({ target }) => target === `vhost:${tap.socket}`);
+    assertEquals(row?.state, "connected");
+    assertEquals(row?.pid, sys.pid);
+    assertEquals(row?.memory, 0x40000n);
+    assertEquals(row?.devices.map(({ name }) => name), ["dev0"]);
+  });
+});
+
+Deno.test("writing needs --write, and then reaches the guest", async () => {
+  await sunk(async (socket) => {
+    using peer = connectPeer(socket);
+    using guest = await frontEnd(peer);
+    await using attachment = await attach(`vhost:${socket}`, { write: true });
+    attachment.writable?.write(0x30000n, Uint8Array.of(1, 2, 3));
+    const bytes = new Uint8Array(3);
+    guest.memory.copy(0x30000, bytes);
+    assertEquals([...bytes], [1, 2, 3]);
+  });
+});
+
+Deno.test("a tap without a connection, or without memory, says so", async () => {
+  await sunk(async (socket) => {
+    const idle = await assertRejects(() => attach(`vhost:${socket}`), SourceError);
+    assertEquals([idle.kind, idle.message.includes("nobody is connected")], ["not-found", true]);
+    const found = await vhostSource.find?.({
+      sys,
+      write: false,
+      layout: null,
+      signal: null,
+      log: () => {},
+    });
+    assertEquals(found?.find(({ target }) => target === `vhost:${socket}`)?.state, "waiting");
+    using peer = connectPeer(socket);
+    await peer.ask(frontEndRequest("GET_FEATURES", EMPTY));
+    const bare = await assertRejects(() => attach(`vhost:${socket}`), SourceError);
+    assertEquals([bare.kind, bare.message.includes("no memory yet")], ["not-found", true]);
+  });
+});
+
+Deno.test("where nobody listens we are the back-end, and what a driver sets up can be read", async () => {
+  await inFolder(async (folder) => {
+    const socket = `${folder}/own.sock`;
+    const attaching = attach(`vhost:${socket}`);
+    await until(() => exists(socket), "our socket");
+    assertEquals(sys.stat(socket).mode & 0o777, 0o600);
+    using peer = connectPeer(socket);
+    const config = {
+      kind: "config" as const,
+      offset: 0,
+      size: 60,
+      flags: 0,
+      data: new Uint8Array(60),
+    };
+    const answer = await peer.ask(frontEndRequest("GET_CONFIG", config));
+    assertEquals(payloadAs(answer.message, "config").data.length, 60);
+    using guest = await frontEnd(peer, { queues: 2 });
+    guest.add(0);
+    {
+      await using attachment = await attaching;
+      await attachment.refresh();
+      const snapshot = openRing(attachment.memory, ringOf(attachment, 0)).snapshot();
+      assertEquals(snapshot.chainCount, 1);
+      guest.add(1);
+      assertEquals(
+        openRing(attachment.memory, ringOf(attachment, 1)).indices()?.available.index,
+        1,
+      );
+      assertEquals(attachment.devices[0].queues[0].notifier?.pid, sys.pid);
+      peer.close();
+      await assertRejects(() => untilThrows(() => attachment.refresh()), SourceError, "has left");
+    }
+    assertEquals(exists(socket), false);
+  });
+});
+
+Deno.test("waiting for a front-end can be ended", async () => {
+  await inFolder(async (folder) => {
+    const controller = new AbortController();
+    const attaching = attach(`vhost:${folder}/own.sock`, { signal: controller.signal });
+    setTimeout(() => controller.abort(), 20);
+    await assertRejects(() => attaching, SourceError, "stopped before");
+    assertEquals(exists(`${folder}/own.sock`), false);
+  });
+});
+
+Deno.test("somebody else's socket is not connected to", async () => {
+  await inFolder(async (folder) => {
+    using others = peerListener(`${folder}/other.sock`);
+    const error = await assertRejects(() => attach(`vhost:${others.path}`), SourceError);
+    assertEquals(error.kind, "unsupported");
+    assert(error.remedy.includes("guestmem tap"), error.remedy);
+    await assertRejects(() => others.accept(50), Error, "nobody connected");
+  });
+});
+
+function exists(path: string): boolean {
+  try {
+    sys.stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("memory that changes all the time is given up, and nothing stays open", async () => {
+  const { attachLive } = await import("../../lib/source/vhost_live.ts");
+  let reads = 0;
+  using file = new Fd(sys, sys.memfd("guestmem-changing", 0));
+  sys.ftruncate(file.number, 4096);
+  const read = () =>
+    JSON.stringify({
+      format: "ring-image/1",
+      memory: [{ fd: file.number, gpa: 0x1000 * reads++, size: 4096 }],
+    });
+  const target = parseTarget("vhost:/x", () => false);
+  const options = { sys, write: false, layout: null, signal: null, log: () => {} };
+  const error = await assertRejects(
+    () => attachLive({ target, options, pid: sys.pid, read, owned: null }),
+    SourceError,
+  );
+  assertEquals(error.kind, "busy");
+  const maps = sys.readText("/proc/self/maps").split("\n").filter((line) =>
+    line.includes("guestmem-changing")
+  );
+  assertEquals(maps, []);
+});
