@@ -186,5 +186,8 @@ function writtenLength(bytes: ChainBytes): number {
 
 function noteExcess(bytes: ChainBytes, notes: string[]): void {
   if (bytes.written === null || bytes.written <= bytes.writable) return;
-  notes.push(`the device says it wrote ${bytes.written} bytes, the reply has ${bytes.writable}`);
+  notes.push(
+    `the device says it wrote ${bytes.written} bytes, the reply has ${bytes.writable}: ` +
+      "the driver may have reused the descriptors",
+  );
 }
