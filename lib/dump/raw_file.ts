@@ -73,7 +73,8 @@ function writeAt(file: Deno.FsFile, offset: number, bytes: Uint8Array): void {
 /** The error for a gap where a dump must have every byte. */
 export function gapError(memory: GuestMemory, gap: Span): GuestMemoryError {
   const errno = gap.kind === "unreadable" ? gap.errno : null;
-  const kind = gap.kind === "unreadable" ? "unreadable" : "hole";
+  const outside = memory.status(gap.address, 1n) === "outside";
+  const kind = gap.kind === "unreadable" ? "unreadable" : outside ? "outside" : "hole";
   return new GuestMemoryError("read", memory.name, gap.address, gap.length, kind, errno);
 }
 

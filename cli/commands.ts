@@ -1,0 +1,89 @@
+/**
+ * The table of commands. A command's file is loaded when it runs, and not before: start-up is time
+ * that an operator waits.
+ *
+ * @module
+ */
+import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Context } from "./context.ts";
+
+/** A line of the table. */
+export interface CommandEntry {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Makes the command. `words` are what follows its name on the command line. */
+  load(context: Context, words: readonly string[]): Promise<CommandUnknownOpts>;
+}
+
+/** Every verb, in the order of the manual. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "find",
+    summary: "list guests, their devices and queues on this host",
+    load: async (context) => (await import("./commands/find.ts")).findCommand(context),
+  },
+  {
+    name: "map",
+    summary: "map a guest's memory, print and verify the memory table",
+    load: async (context) => (await import("./commands/map.ts")).mapCommand(context),
+  },
+  {
+    name: "dump",
+    summary: "show memory, rings, tables, device states, or search memory",
+    load: async (context, words) =>
+      await (await import("./commands/dump.ts")).dumpCommand(context, words),
+  },
+  {
+    name: "watch",
+    summary: "show ring indices and rates live",
+    load: async (context) => (await import("./commands/watch.ts")).watchCommand(context),
+  },
+  {
+    name: "kick",
+    summary: "notify one queue",
+    load: async (context) => (await import("./commands/kick.ts")).kickCommand(context),
+  },
+  {
+    name: "diagnose",
+    summary: "name what a guest's queues are stuck on",
+    load: async (context) => (await import("./commands/diagnose.ts")).diagnoseCommand(context),
+  },
+  {
+    name: "ivshmem-server",
+    summary: "share memory and doorbells between guests",
+    load: async (context) =>
+      (await import("./commands/ivshmem_server.ts")).ivshmemServerCommand(context),
+  },
+  {
+    name: "doctor",
+    summary: "show what this machine allows, and what to do about the rest",
+    load: async (context) => (await import("./commands/doctor.ts")).doctorCommand(context),
+  },
+];
+
+/**
+ * Adds a table's commands to `parent`: the one that `words` names for real, of the others only name
+ * and summary, which is what help and did-you-mean need.
+ */
+export async function addCommands(
+  parent: CommandUnknownOpts,
+  table: readonly CommandEntry[],
+  context: Context,
+  words: readonly string[],
+): Promise<void> {
+  const rest = words[0] === "help" ? words.slice(1) : words;
+  for (const { name, summary, load } of table) {
+    const command = rest[0] === name
+      ? await load(context, rest.slice(1))
+      : new Command(name).summary(summary);
+    parent.addCommand(command);
+    inherit(command, parent);
+  }
+}
+
+/** How to print help and errors, and not to exit, comes from the program. */
+function inherit(command: CommandUnknownOpts, parent: CommandUnknownOpts): void {
+  command.copyInheritedSettings(parent);
+  command.commands.forEach((child) => inherit(child, command));
+}

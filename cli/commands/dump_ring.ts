@@ -1,0 +1,113 @@
+/**
+ * `guestmem dump ring`
+ *
+ * @module
+ */
+import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { SourceError } from "../../lib/errors.ts";
+import { isReadable, reportRing, type RingReport, typeOf } from "../../lib/guest/ring_report.ts";
+import { selectQueues } from "../../lib/guest/select.ts";
+import type { SnapshotOptions } from "../../lib/ring/snapshot.ts";
+import { openTarget } from "../../lib/source/attach.ts";
+import type { Attachment } from "../../lib/source/source.ts";
+import type { Context } from "../context.ts";
+import { EXIT } from "../failure.ts";
+import { HELP, openOptions } from "../options.ts";
+import { parseCount } from "../parse.ts";
+import { ringJson } from "../render/ring_json.ts";
+
+const MANUAL = `
+A picture of the ring, its indices and flags, the chains that are with the device with their
+requests decoded, and whatever the guest did that the standard forbids (findings, with the section
+of virtio 1.4). Without /DEVICE:QUEUE all rings of the guest or device, one after the other.
+
+STATE: available (the driver offered it), inflight (the device fetched it, where that is known), used
+(--recent; the driver may have reused such buffers since). DEVICE: what the device does with the
+buffer. MEMORY: ok, hole, outside or unreadable. INDEX runs freely to 65535; SLOT is its place in
+the ring. EVENT is the index at which that side wants to be notified.
+
+With --check the exit code is 3 when there are findings. With --json a ring is a line of JSON
+(guestmem/ring/1), several rings are several lines:
+
+  $ guestmem dump ring qemu:4242/blk0:0 --json | jq -r '.chains[].request.summary'
+  IN sector 0, 512 bytes`;
+
+/** Chains shown when nothing is said. */
+const LIMIT = 16;
+
+/** `dump ring` */
+export function dumpRingCommand(context: Context): CommandUnknownOpts {
+  return new Command("ring")
+    .summary("rings: indices, flags, suppression, chains, decoded requests")
+    .description("Show rings: where they stand, what is in flight, what is wrong.")
+    .argument("<target>", HELP.target)
+    .option("--recent <count>", "also the last COUNT buffers that were used", parseCount)
+    .option(
+      "--limit <count>",
+      "show COUNT chains, 0 for all",
+      parseLimit,
+      LIMIT,
+    )
+    .option("--check", "exit code 3 when there are findings")
+    .option("--layout <file>", HELP.layout)
+    .option("--json", HELP.json)
+    .option("--plain", HELP.plain)
+    .option("--verbose", HELP.verbose)
+    .addHelpText("after", MANUAL)
+    .action(async (target, options) => {
+      await using attachment = await openTarget(target, openOptions(context, options));
+      const { recent, limit, json, plain, check } = options;
+      const chains: SnapshotOptions = recent === undefined
+        ? { chains: "outstanding" }
+        : { chains: "recent", recentCount: recent };
+      const render = json ? ringJson : await textRenderer(plain === true, limit);
+      let findings = 0;
+      let first = true;
+      for await (const report of reports(context, attachment, chains)) {
+        if (!first && !json && !plain) await context.print("");
+        first = false;
+        await context.print(render(report));
+        findings += report.snapshot.findings.length;
+        context.signal.throwIfAborted();
+      }
+      if (check && findings > 0) context.exit(EXIT.findings);
+    });
+}
+
+/** Tables cost time to load, and JSON needs none. */
+async function textRenderer(
+  plain: boolean,
+  limit: number,
+): Promise<(report: RingReport) => string> {
+  const { ringPlainTable, ringText } = await import("../render/ring_text.ts");
+  const { renderPlain } = await import("../render/table.ts");
+  return plain
+    ? (report) => renderPlain(ringPlainTable(report))
+    : (report) => ringText(report, limit);
+}
+
+function parseLimit(text: string): number {
+  return text === "0" ? Infinity : parseCount(text);
+}
+
+async function* reports(
+  context: Context,
+  { memory, devices, target }: Attachment,
+  options: SnapshotOptions,
+): AsyncGenerator<RingReport> {
+  const selected = selectQueues(devices, target);
+  if (selected.length === 0) throw nothing(target.text, "the guest has no queues that are known");
+  if (selected.every(({ queue }) => queue.ring === null)) {
+    throw nothing(target.text, selected[0].queue.note || selected[0].device.note);
+  }
+  for (const queue of selected) {
+    if (!isReadable(queue)) {
+      context.warn(`guestmem: ${queue.target}: ${queue.queue.note || "no ring"}`);
+    } else yield reportRing(memory, queue, await typeOf(queue.device), options);
+  }
+}
+
+function nothing(target: string, why: string): SourceError {
+  const remedy = "for a RAM file, --layout FILE says where the rings are";
+  return new SourceError("dump", "read rings", "failed", `${target}: ${why}`, remedy);
+}

@@ -1,0 +1,131 @@
+/**
+ * `guestmem dump search`
+ *
+ * @module
+ */
+import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { hex } from "../../lib/address.ts";
+import { breathe } from "../../lib/dump/replace_file.ts";
+import { search, type SearchStep } from "../../lib/dump/search.ts";
+import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
+import { openTarget } from "../../lib/source/attach.ts";
+import { type Context, UsageError } from "../context.ts";
+import { HELP, openOptions } from "../options.ts";
+import { parseCount, parseHexBytes, parseRange } from "../parse.ts";
+import { type Progress, startProgress } from "../progress.ts";
+import { jsonLine, timeText } from "../render/json.ts";
+import { gapText } from "../render/memory_format.ts";
+import { plural } from "../render/size.ts";
+
+const MANUAL = `
+Prints the guest physical address of each match, one a line. Memory that was never written is not
+read, so sparse guests are searched fast and stay sparse. Without --range all memory is searched;
+stretches that could not be read are named on stderr. No match is no error.
+
+  $ guestmem dump search qemu:4242 --bytes 31c08ed8
+  0x7c00
+  $ guestmem dump search qemu:4242 --text 'Linux version' --range 0-1G --limit 1
+  0x1a000c0`;
+
+/** Matches printed when nothing is said. */
+const LIMIT = 1000;
+
+/** What to look for, and where. */
+interface Search {
+  readonly memory: GuestMemory;
+  readonly pattern: Uint8Array;
+  readonly start: bigint;
+  readonly end: bigint;
+  readonly limit: number;
+}
+
+/** `dump search` */
+export function dumpSearchCommand(context: Context): CommandUnknownOpts {
+  return new Command("search")
+    .summary("where bytes or a text stand in guest memory")
+    .description("Find bytes or a text in guest memory.")
+    .argument("<target>", HELP.target)
+    .option("--bytes <hex>", "bytes in hexadecimal, such as 31c08ed8", parseHexBytes)
+    .option("--text <text>", "a text, as UTF-8")
+    .option("--range <range>", "START-END (end exclusive) or START+LENGTH", parseRange)
+    .option("--limit <count>", "stop after COUNT matches", parseCount, LIMIT)
+    .option("--layout <file>", HELP.layout)
+    .option("--json", HELP.json)
+    .option("--verbose", HELP.verbose)
+    .addHelpText("after", MANUAL)
+    .action(async (target, options) => {
+      const pattern = patternOf(options);
+      await using attachment = await openTarget(target, openOptions(context, options));
+      const { memory } = attachment;
+      const { start, end } = options.range ?? whole(memory);
+      const matches: string[] = [];
+      const wanted = { memory, pattern, start, end, limit: options.limit };
+      const count = await run(context, wanted, async (address) => {
+        if (options.json) matches.push(hex(address));
+        else await context.print(hex(address));
+      });
+      const complete = count < options.limit;
+      if (!complete) context.warn(`guestmem: stopped after ${plural(count, "match", "matches")}`);
+      if (!options.json) return;
+      const place = { start: hex(start), end: hex(end), pattern: pattern.toHex() };
+      const time = timeText(Date.now());
+      await context.print(
+        jsonLine("guestmem/search/1", { target, time, ...place, complete, matches }),
+      );
+    });
+}
+
+function patternOf(options: { bytes?: Uint8Array; text?: string }): Uint8Array {
+  const { bytes, text } = options;
+  if ((bytes === undefined) === (text === undefined)) {
+    throw new UsageError("want --bytes or --text, and one of them", "--bytes 55aa, --text Linux");
+  }
+  return bytes ?? new TextEncoder().encode(text);
+}
+
+/** From the first region to the end of the last. */
+function whole({ table: { regions } }: GuestMemory): { start: bigint; end: bigint } {
+  const last = regions.at(-1);
+  return last === undefined
+    ? { start: 0n, end: 0n }
+    : { start: regions[0].guest, end: last.guest + last.length };
+}
+
+/** Prints matches as they are found. Gives how many. */
+async function run(
+  context: Context,
+  { memory, pattern, start, end, limit }: Search,
+  found: (address: bigint) => Promise<void>,
+): Promise<number> {
+  using bar = await startProgress(context, "search", end - start);
+  let count = 0;
+  for (const step of steps(memory, start, end, pattern)) {
+    for (const address of step.matches) {
+      await found(address);
+      if (++count >= limit) return count;
+    }
+    report(context, step, bar, start);
+    await breathe(context.signal);
+  }
+  return count;
+}
+
+function* steps(
+  memory: GuestMemory,
+  start: bigint,
+  end: bigint,
+  pattern: Uint8Array,
+): Generator<SearchStep> {
+  try {
+    yield* search(memory, start, end - start, pattern);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** Between regions nothing is expected; memory that can not be read is worth a word. */
+function report(context: Context, step: SearchStep, bar: Progress, start: bigint): void {
+  if (step.gap?.kind === "unreadable") context.warn(`guestmem: not searched: ${gapText(step.gap)}`);
+  bar.update(step.reached - start);
+}

@@ -1,0 +1,42 @@
+/**
+ * `guestmem dump table`
+ *
+ * @module
+ */
+import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { openTarget } from "../../lib/source/attach.ts";
+import type { Context } from "../context.ts";
+import { HELP, openOptions } from "../options.ts";
+import { memoryJson, memorySummary, memoryTable } from "../render/memory_table.ts";
+import { renderPlain, renderTable } from "../render/table.ts";
+
+const MANUAL = `
+The table that \`guestmem map\` prints, without reading any of the guest's memory.
+
+  $ guestmem dump table qemu:4242 --plain | cut -f1,2,3
+  0x0	0x80000000	2G
+  0x80000000	0x100000000	2G
+  0x100000000	0x200000000	4G`;
+
+/** `dump table` */
+export function dumpTableCommand(context: Context): CommandUnknownOpts {
+  return new Command("table")
+    .summary("the memory table")
+    .description("Show where a guest has memory, and what stands behind it.")
+    .argument("<target>", HELP.target)
+    .option("--layout <file>", HELP.layout)
+    .option("--json", HELP.json)
+    .option("--plain", HELP.plain)
+    .option("--verbose", HELP.verbose)
+    .addHelpText("after", MANUAL)
+    .action(async (target, options) => {
+      await using attachment = await openTarget(target, openOptions(context, options));
+      const { table } = attachment.memory;
+      if (options.json) {
+        return await context.print(memoryJson({ target, time: Date.now(), table, verified: null }));
+      }
+      const rows = memoryTable(table, null);
+      if (options.plain) return await context.print(renderPlain(rows));
+      await context.print(`${renderTable(rows)}\n${memorySummary(table)}`);
+    });
+}

@@ -1,0 +1,64 @@
+/**
+ * `guestmem map`
+ *
+ * @module
+ */
+import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { verifyRegions } from "../../lib/memory/verify.ts";
+import { openTarget } from "../../lib/source/attach.ts";
+import { type Context, interrupted } from "../context.ts";
+import { EXIT } from "../failure.ts";
+import { HELP, openOptions } from "../options.ts";
+import { memoryJson, memorySummary, memoryTable } from "../render/memory_table.ts";
+import { renderPlain, renderTable } from "../render/table.ts";
+
+const MANUAL = `
+Maps all of a guest's memory, prints the memory table, reads the first and the last byte of every
+region, and unmaps everything at the end. Mappings are read-only without --write. Nothing is
+populated: sparse memory stays sparse.
+
+  $ guestmem map qemu:4242
+      ADDRESS          END  SIZE  ACCESS  PAGE  NAME  BACKING  OFFSET  READ
+          0x0   0x80000000    2G  ro        4K  m     memfd:m     0x0  ok
+   0x80000000  0x100000000    2G                hole
+  0x100000000  0x200000000    4G  ro        4K  m     memfd:m  0x80000000  ok
+  6G in 2 regions, all readable; unmapped
+
+ACCESS is what this mapping may do, PAGE the page size behind it, OFFSET where the region starts in
+its backing, READ how the two reads went: ok, or the errno. A region that can not be read makes the
+exit code 1. With --hold the mapping is kept until Ctrl-C.`;
+
+/** `map` */
+export function mapCommand(context: Context): CommandUnknownOpts {
+  return new Command("map")
+    .summary("map a guest's memory, print and verify the memory table")
+    .description("Map a guest's memory, print the memory table, verify it, unmap.")
+    .argument("<target>", HELP.target)
+    .option("--write", "map writable; the default is read-only")
+    .option("--hold", "keep the mapping until Ctrl-C")
+    .option("--no-verify", "do not read the first and last byte of each region")
+    .option("--layout <file>", HELP.layout)
+    .option("--json", HELP.json)
+    .option("--plain", HELP.plain)
+    .option("--verbose", HELP.verbose)
+    .addHelpText("after", MANUAL)
+    .action(async (target, options) => {
+      await using attachment = await openTarget(target, openOptions(context, options));
+      const { table } = attachment.memory;
+      const verified = options.verify ? verifyRegions(table) : null;
+      const bad = [...verified?.values() ?? []].filter((result) => result !== "ok").length;
+      if (options.json) {
+        await context.print(memoryJson({ target, time: Date.now(), table, verified }));
+      } else {
+        const rows = memoryTable(table, verified);
+        await context.print(options.plain ? renderPlain(rows) : renderTable(rows));
+      }
+      if (!options.json && !options.plain) {
+        const state = verified === null ? "" : bad === 0 ? ", all readable" : `, ${bad} unreadable`;
+        const end = options.hold ? "held until Ctrl-C" : "unmapped";
+        await context.print(`${memorySummary(table)}${state}; ${end}`);
+      }
+      if (bad > 0) context.exit(EXIT.failed);
+      if (options.hold) await interrupted(context.signal);
+    });
+}

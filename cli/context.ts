@@ -1,0 +1,58 @@
+/**
+ * What a command gets from `main.ts`: the way to its output, and the signal to stop. Commands never
+ * touch stdout or the exit code themselves.
+ *
+ * @module
+ */
+
+/** The world as a command sees it. */
+export interface Context {
+  /** Aborted by Ctrl-C, SIGTERM or SIGHUP. Commands end soon after, with everything closed. */
+  readonly signal: AbortSignal;
+  /** stdout is a terminal. */
+  readonly terminal: boolean;
+  /** stderr is a terminal: progress may be shown. */
+  readonly progress: boolean;
+  /** The terminal's size now; 80 by 24 where there is none. */
+  size(): { readonly columns: number; readonly rows: number };
+  /** Writes a text and a line end to stdout. Ends the program quietly when nobody reads any more. */
+  print(text: string): Promise<void>;
+  /** Writes bytes to stdout. They must be a copy: mapped memory that vanishes kills the process. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Writes a line to stderr, escaped. */
+  warn(text: string): void;
+  /** Sets the exit code of a command that does not fail: 3 for findings with `--check`. */
+  exit(code: number): void;
+}
+
+/** A wrong command line that the argument parser can not see: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+  constructor(message: string, readonly remedy = "") {
+    super(message);
+  }
+}
+
+/** Waits for Ctrl-C. */
+export function interrupted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // A signal listener alone does not keep the process alive once its promise is all that is left.
+  const alive = setInterval(() => {}, 1 << 30);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise.finally(() => clearInterval(alive));
+}
+
+/** Waits `milliseconds`, or less when interrupted. */
+export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

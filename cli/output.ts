@@ -1,0 +1,53 @@
+/**
+ * stdout and stderr, as commands use them.
+ *
+ * @module
+ */
+import type { Context } from "./context.ts";
+import { escapeLines } from "./render/escape.ts";
+
+/** Thrown when nobody reads our output any more. Ends the program quietly. */
+export class OutputClosed extends Error {
+  override readonly name = "OutputClosed";
+}
+
+/** A context over the process' own streams. `exit` takes the exit code a command wants. */
+export function processContext(signal: AbortSignal, exit: (code: number) => void): Context {
+  const terminal = Deno.stdout.isTerminal();
+  const encoder = new TextEncoder();
+  return {
+    signal,
+    terminal,
+    progress: Deno.stderr.isTerminal(),
+    size: () => terminal ? Deno.consoleSize() : { columns: 80, rows: 24 },
+    print: (text) => writeAll(encoder.encode(text + "\n")),
+    write: writeAll,
+    warn: (text) => printError(text),
+    exit,
+  };
+}
+
+/** Writes a line to stderr, made safe for a terminal. A closed stderr is nobody's loss. */
+export function printError(text: string): void {
+  const bytes = new TextEncoder().encode(escapeLines(text) + "\n");
+  try {
+    for (let done = 0; done < bytes.length;) done += Deno.stderr.writeSync(bytes.subarray(done));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+/** Milliseconds between attempts to write to a stream that is full and does not block. */
+const RETRY = 5;
+
+async function writeAll(bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    try {
+      done += await Deno.stdout.write(bytes.subarray(done));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY));
+    }
+  }
+}

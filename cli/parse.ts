@@ -1,0 +1,77 @@
+/**
+ * Arguments as operators write them. Each parser throws commander's `InvalidArgumentError`, which
+ * names the argument and ends in exit code 2.
+ *
+ * @module
+ */
+import { InvalidArgumentError } from "commander";
+import { parseNumber } from "../lib/address.ts";
+
+const UNIT: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Longest duration, in milliseconds: what a timer can wait. */
+const LONGEST = 2 ** 31 - 1;
+
+/** `20s`, `500ms`, `1.5m`, `2h`; a number alone is milliseconds. Gives milliseconds. */
+export function parseDuration(text: string): number {
+  const match = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?$/.exec(text.trim());
+  if (!match) throw new InvalidArgumentError("Want a duration such as 500ms, 20s, 5m or 1h.");
+  const milliseconds = Number(match[1]) * UNIT[match[2] ?? "ms"];
+  if (milliseconds > LONGEST) throw new InvalidArgumentError("That is longer than 24 days.");
+  return milliseconds;
+}
+
+/** An interval: a duration of at least 1 ms. */
+export function parseInterval(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds < 1) throw new InvalidArgumentError("Want at least 1ms.");
+  return milliseconds;
+}
+
+/** A guest address: decimal, `0x` hexadecimal, or with K, M, G, T. */
+export function parseAddress(text: string): bigint {
+  try {
+    return parseNumber(text);
+  } catch (error) {
+    throw new InvalidArgumentError(capital((error as Error).message));
+  }
+}
+
+/** A length in bytes, at least 1. */
+export function parseLength(text: string): bigint {
+  const length = parseAddress(text);
+  if (length === 0n) throw new InvalidArgumentError("A length of 0 shows nothing.");
+  return length;
+}
+
+/** `START-END` (END exclusive) or `START+LENGTH`. */
+export function parseRange(text: string): { start: bigint; end: bigint } {
+  const match = /^([^+-]+)([+-])([^+-]+)$/.exec(text);
+  if (!match) throw new InvalidArgumentError("Want START-END or START+LENGTH.");
+  const start = parseAddress(match[1]);
+  const end = match[2] === "-" ? parseAddress(match[3]) : start + parseAddress(match[3]);
+  if (end <= start) throw new InvalidArgumentError("The range is empty.");
+  return { start, end };
+}
+
+/** A whole number of at least 1, below 2^31. */
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^[0-9]+$/.test(text) || count < 1 || count >= 2 ** 31) {
+    throw new InvalidArgumentError("Want a whole number of at least 1.");
+  }
+  return count;
+}
+
+/** Bytes in hexadecimal: `deadbeef`, `de ad be ef`, `de:ad:be:ef`, with or without `0x`. */
+export function parseHexBytes(text: string): Uint8Array {
+  const digits = text.replace(/^0x/i, "").replace(/[\s:_-]/g, "");
+  if (!/^([0-9a-f]{2})+$/i.test(digits)) {
+    throw new InvalidArgumentError("Want pairs of hexadecimal digits, such as 55aa or 'de ad'.");
+  }
+  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
+function capital(text: string): string {
+  return text[0].toUpperCase() + text.slice(1) + ".";
+}

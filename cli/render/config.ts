@@ -1,0 +1,88 @@
+/**
+ * How a device is set up.
+ *
+ * @module
+ */
+import { hex } from "../../lib/address.ts";
+import type { DeviceType } from "../../lib/device/decoder.ts";
+import { featureNames, statusNames } from "../../lib/device/features.ts";
+import type { Device, Queue } from "../../lib/guest/guest.ts";
+import { bold } from "./colors.ts";
+import { deviceTypeText } from "./device.ts";
+import { escape } from "./escape.ts";
+import { jsonLine } from "./json.ts";
+import { type Cell, renderPlain, renderTable, type Table } from "./table.ts";
+
+/** A device, the guest's target, and what is known of its type. */
+export interface ConfigView {
+  readonly guest: string;
+  readonly device: Device;
+  readonly type: DeviceType | null;
+}
+
+const COLUMNS = [
+  { head: "QUEUE" },
+  { head: "RING" },
+  { head: "DESCRIPTOR", align: "right" },
+  { head: "DRIVER", align: "right" },
+  { head: "DEVICE", align: "right" },
+  { head: "KICK FD", align: "right" },
+  { head: "CALL FD", align: "right" },
+  { head: "NOTE" },
+  { head: "TARGET" },
+] as const;
+
+/** Several lines, without line end. */
+export function configText(view: ConfigView): string {
+  const { guest, device, type } = view;
+  const { bus, status, features, vhost, note } = device;
+  const place = bus.kind === "none" ? "" : ` at ${bus.kind} ${bus.id}`;
+  const path = vhost === null ? "" : `, data path in ${vhost}`;
+  const lines = [
+    `${bold(escape(`${guest}/${device.name}`))}  ${escape(deviceTypeText(device) + place + path)}`,
+    `status    ${status === null ? "not known" : statusNames(status).join(" ")}`,
+    `features  ${hex(features)}: ${featureNames(type, features).join(" ") || "none"}`,
+    ...note === "" ? [] : [`note      ${escape(note)}`],
+  ];
+  const queues = renderTable(queueTable(view));
+  return lines.join("\n") + (queues === "" ? "" : `\n\n${queues}`);
+}
+
+/** A line per queue, for awk. */
+export function configPlain(view: ConfigView): string {
+  return renderPlain(queueTable(view));
+}
+
+function queueTable({ guest, device }: ConfigView): Table {
+  return { columns: COLUMNS, rows: device.queues.map((queue) => queueRow(guest, device, queue)) };
+}
+
+function queueRow(
+  guest: string,
+  device: Device,
+  { index, name, ring, note, notifier }: Queue,
+): Cell[] {
+  const fd = (number: number | null | undefined) =>
+    number === null || number === undefined ? "" : String(number);
+  const areas = ring === null
+    ? ["", "", "", ""]
+    : [`${ring.format} ${ring.size}`, hex(ring.descriptor), hex(ring.driver), hex(ring.device)];
+  const target = `${guest}/${device.name}:${index}`;
+  return [name, ...areas, fd(notifier?.kickFd), fd(notifier?.callFd), note, target];
+}
+
+/** `guestmem/config/1` */
+export function configJson({ guest, device, type }: ConfigView): string {
+  return jsonLine("guestmem/config/1", {
+    target: `${guest}/${device.name}`,
+    ...device,
+    statusNames: device.status === null ? null : statusNames(device.status),
+    features: hex(device.features),
+    featureNames: featureNames(type, device.features),
+    queues: device.queues.map((queue) => ({
+      target: `${guest}/${device.name}:${queue.index}`,
+      ...queue,
+      notifier: queue.notifier ?? null,
+    })),
+  });
+}

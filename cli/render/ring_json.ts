@@ -1,0 +1,68 @@
+/**
+ * `guestmem/ring/1`: one ring as one line of JSON.
+ *
+ * @module
+ */
+import { hex } from "../../lib/address.ts";
+import type { DecodedRequest } from "../../lib/device/decoder.ts";
+import type { RingReport } from "../../lib/guest/ring_report.ts";
+import type { DescriptorChain, RingSide, RingSnapshot } from "../../lib/ring/snapshot.ts";
+import { jsonLine, timeText } from "./json.ts";
+
+/** One object, without line end. */
+export function ringJson(report: RingReport): string {
+  const { target, device, queue, snapshot } = report;
+  const { config } = snapshot;
+  return jsonLine("guestmem/ring/1", {
+    target,
+    time: timeText(snapshot.time),
+    device: { name: device.name, type: device.type },
+    queue: { index: queue.index, name: queue.name },
+    format: config.format,
+    size: config.size,
+    features: hex(config.features),
+    addressSpace: config.addressSpace,
+    descriptorArea: hex(config.descriptor),
+    driverArea: hex(config.driver),
+    deviceArea: hex(config.device),
+    available: sideJson(snapshot.available),
+    used: sideJson(snapshot.used),
+    inFlight: snapshot.inFlight,
+    exact: snapshot.exact,
+    raced: snapshot.raced,
+    suppression: snapshot.suppression,
+    totals: { chains: snapshot.chainCount, ...snapshot.totals },
+    chains: chains(snapshot).map((chain) => chainJson(chain, report.request(chain))),
+    findings: snapshot.findings,
+  });
+}
+
+/** All chains of a snapshot, oldest first. */
+export function chains(snapshot: RingSnapshot, count = snapshot.chainCount): DescriptorChain[] {
+  return Array.from({ length: Math.min(count, snapshot.chainCount) }, (_, n) => snapshot.chain(n));
+}
+
+/** A packed ring's positions have their wrap counters. */
+function sideJson({ index, flags, event, wrap, eventWrap }: RingSide): Record<string, unknown> {
+  return wrap === null ? { index, flags, event } : { index, wrap, flags, event, eventWrap };
+}
+
+function chainJson(
+  chain: DescriptorChain,
+  request: DecodedRequest | null,
+): Record<string, unknown> {
+  const { head, slot, id, readable, writable, indirect, state, written } = chain;
+  return {
+    head,
+    slot,
+    id,
+    readable,
+    writable,
+    indirect,
+    state,
+    written,
+    descriptors: chain.descriptors,
+    request,
+    findings: chain.findings.map(({ code }) => code),
+  };
+}

@@ -1,0 +1,174 @@
+/**
+ * A ring for a person: the picture, then the numbers, then the chains.
+ *
+ * @module
+ */
+import { hex } from "../../lib/address.ts";
+import type { Finding } from "../../lib/finding.ts";
+import type { RingReport } from "../../lib/guest/ring_report.ts";
+import type { ChainDescriptor, DescriptorChain, RingSnapshot } from "../../lib/ring/snapshot.ts";
+import { bold, dim, green, type Paint, red } from "./colors.ts";
+import { queueTitle } from "./device.ts";
+import { escape } from "./escape.ts";
+import { timeText } from "./json.ts";
+import { chains } from "./ring_json.ts";
+import { ringPicture } from "./ring_picture.ts";
+import { plural } from "./size.ts";
+import { type Cell, renderTable, type Table } from "./table.ts";
+
+/** The whole text, without line end. `limit` is how many chains are shown; Infinity for all. */
+export function ringText(report: RingReport, limit: number): string {
+  const { snapshot } = report;
+  const parts = [
+    title(report),
+    ringPicture(snapshot),
+    renderTable(sideTable(snapshot)),
+    reading(snapshot),
+    chainText(report, limit),
+    findingText(snapshot.findings),
+  ];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function title({ target, device, queue, snapshot: { config } }: RingReport): string {
+  const { format, size, features, addressSpace } = config;
+  const where = addressSpace === "user" ? ", areas at user addresses" : "";
+  const areas = `descriptor ${hex(config.descriptor)}, driver ${hex(config.driver)}, ` +
+    `device ${hex(config.device)}${where}`;
+  return `${bold(escape(target))}  ${escape(queueTitle(device, queue))}\n` +
+    `${format} ring, ${size} entries, features ${hex(features)}\n${areas}`;
+}
+
+function sideTable({ config, available, used, suppression }: RingSnapshot): Table {
+  const packed = config.format === "packed";
+  const wrap = (set: boolean | null) => set === null ? "" : set ? "1" : "0";
+  const event = (value: number | null) => value === null ? "" : String(value);
+  const columns = [
+    { head: "" },
+    { head: packed ? "SLOT" : "INDEX", align: "right" as const },
+    { head: packed ? "WRAP" : "SLOT", align: "right" as const },
+    { head: "FLAGS", align: "right" as const },
+    { head: "EVENT", align: "right" as const },
+    { head: "EVENT WRAP", align: "right" as const },
+    { head: "NOTIFICATION" },
+  ];
+  const row = (name: string, side: typeof used, wants: string): Cell[] => [
+    name,
+    String(side.index),
+    packed ? wrap(side.wrap) : String(side.index % Math.max(1, config.size)),
+    hex(side.flags),
+    event(side.event),
+    wrap(side.eventWrap),
+    wants,
+  ];
+  const says = (name: string, wanted: boolean) =>
+    `${name} ${wanted ? "wanted" : "not wanted"} (${suppression.by})`;
+  return {
+    columns,
+    rows: [
+      row("available", available, says("call", suppression.callWanted)),
+      row("used", used, says("kick", suppression.kickWanted)),
+    ],
+  };
+}
+
+function reading({ config, inFlight, exact, raced, time }: RingSnapshot): string {
+  const unit = config.format === "packed" && !exact ? "at most " : "";
+  const race = raced ? red("raced: an index moved while it was read") : "no index moved meanwhile";
+  return `in flight: ${unit}${inFlight}   read at ${timeText(time)}, ${race}`;
+}
+
+const CHAIN_COLUMNS = [
+  { head: "HEAD", align: "right" },
+  { head: "SLOT", align: "right" },
+  { head: "STATE" },
+  { head: "DESC", align: "right" },
+  { head: "ADDRESS", align: "right" },
+  { head: "LENGTH", align: "right" },
+  { head: "DEVICE" },
+  { head: "MEMORY" },
+  { head: "NEXT", align: "right" },
+  { head: "REQUEST" },
+] as const;
+
+function chainText(report: RingReport, limit: number): string {
+  const { chainCount, totals } = report.snapshot;
+  if (chainCount === 0) return "no chains";
+  const { descriptors, readable, writable } = totals;
+  const head =
+    `${plural(chainCount, "chain")}, oldest first: ${plural(descriptors, "descriptor")}, ` +
+    `${plural(readable, "byte")} to read, ${plural(writable, "byte")} to write`;
+  const shown = chains(report.snapshot, limit);
+  const rows = shown.flatMap((chain) => chainRows(report, chain));
+  const more = chainCount - shown.length;
+  const rest = more === 0 ? "" : `\n${dim(`${plural(more, "more chain")}: --limit 0 shows all`)}`;
+  return `${head}\n${renderTable({ columns: CHAIN_COLUMNS, rows })}${rest}`;
+}
+
+/** Descriptors of a chain that are shown; a longer chain is said to be so. */
+const DESCRIPTORS = 16;
+
+function chainRows(report: RingReport, chain: DescriptorChain): Cell[][] {
+  const request = report.request(chain);
+  const indirect = chain.indirect ? " (indirect)" : "";
+  const said = request === null ? [] : [request.summary, ...request.notes];
+  const empty = ["", "", "", "", "", ""];
+  const more = chain.descriptors.length - DESCRIPTORS;
+  const head = [String(chain.head), String(chain.slot), chain.state + indirect, ...empty];
+  return [
+    [...head, said[0] ?? ""],
+    ...said.slice(1).map((note) => ["", "", "", ...empty, { text: note, paint: red }]),
+    ...chain.findings.map(({ code, place }) => [
+      ...["", "", "", ...empty],
+      { text: `${code}: ${place}`, paint: red },
+    ]),
+    ...chain.descriptors.slice(0, DESCRIPTORS).map((descriptor) => [
+      ...["", "", ""],
+      ...descriptorCells(descriptor),
+      "",
+    ]),
+    ...more <= 0 ? [] : [["", "", "", "…", `${more} more`]],
+  ];
+}
+
+function descriptorCells(descriptor: ChainDescriptor): Cell[] {
+  const { index, address, length, writable, status, next } = descriptor;
+  const paint: Paint = status === "ok" ? green : red;
+  return [
+    String(index),
+    hex(address),
+    String(length),
+    writable ? "writes" : "reads",
+    { text: status, paint },
+    next === null ? "" : String(next),
+  ];
+}
+
+/** A row per descriptor with everything in it: for `--plain`. */
+export function ringPlainTable(report: RingReport): Table {
+  const rows = chains(report.snapshot).flatMap((chain) => {
+    const head = [report.target, String(chain.head), String(chain.slot), chain.state];
+    const summary = report.request(chain)?.summary ?? "";
+    const codes = chain.findings.map(({ code }) => code).join(",");
+    return chain.descriptors.map((descriptor): Cell[] => [
+      ...head,
+      ...descriptorCells(descriptor),
+      summary,
+      codes,
+    ]);
+  });
+  return { columns: [], rows };
+}
+
+/** The findings as a table with a heading; empty where there are none. */
+export function findingText(findings: readonly Finding[]): string {
+  if (findings.length === 0) return "";
+  const columns = [{ head: "FINDING" }, { head: "PLACE" }, { head: "VIRTIO" }, { head: "" }];
+  const rows = findings.map(({ code, place, section, text }): Cell[] => [
+    { text: code, paint: red },
+    place,
+    section,
+    text,
+  ]);
+  return `${red(plural(findings.length, "finding"))}\n${renderTable({ columns, rows })}`;
+}

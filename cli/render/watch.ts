@@ -1,0 +1,110 @@
+/**
+ * What `watch` shows of one interval.
+ *
+ * @module
+ */
+import type { QueueRates, WatchReport } from "../../lib/watch/follow.ts";
+import { dim, green, type Paint, red, yellow } from "./colors.ts";
+import { deviceTypeText } from "./device.ts";
+import { jsonLine, timeText } from "./json.ts";
+import { durationText, rateText } from "./size.ts";
+import { type Cell, renderPlain, renderTable, type Table } from "./table.ts";
+
+const COLUMNS = [
+  { head: "TARGET" },
+  { head: "DEVICE" },
+  { head: "RING" },
+  { head: "AVAIL", align: "right" },
+  { head: "USED", align: "right" },
+  { head: "IN FLIGHT", align: "right" },
+  { head: "WORST", align: "right" },
+  { head: "AVAIL/S", align: "right" },
+  { head: "USED/S", align: "right" },
+  { head: "AVERAGE", align: "right" },
+  { head: "WAITING", align: "right" },
+  { head: "WANTED" },
+] as const;
+
+/** Waiting longer than this is worth a colour, in milliseconds. */
+const LONG = 1000;
+
+/** A table of all queues, at most `limit` of them; without line end. */
+export function watchText(report: WatchReport, limit: number): string {
+  const rows = report.queues.slice(0, limit).map(row);
+  const more = report.queues.length - rows.length;
+  const notes = [
+    ...more > 0 ? [`${more} more queues`] : [],
+    ...report.unreadable > 0 ? [`${report.unreadable} queues without a ring`] : [],
+    ...report.queues.some(({ gap }) => gap) ? ["?: moved too fast to be counted"] : [],
+  ];
+  const foot = notes.length === 0 ? "" : `\n${dim(notes.join("; "))}`;
+  return `${renderTable({ columns: COLUMNS, rows })}${foot}`;
+}
+
+/** A line per queue between tabs: the time, then what the table has. */
+export function watchPlain(report: WatchReport): string {
+  const time = timeText(report.time);
+  const table: Table = { columns: COLUMNS, rows: report.queues.map((one) => [time, ...row(one)]) };
+  return renderPlain(table);
+}
+
+function row(rates: QueueRates): Cell[] {
+  const { device, queue, indices, suppression, waiting } = rates;
+  const index = (value: number | undefined) => value === undefined ? "unreadable" : String(value);
+  return [
+    rates.target,
+    deviceTypeText(device),
+    queue.ring === null ? "" : `${queue.ring.format} ${queue.ring.size}`,
+    index(indices?.available.index),
+    index(indices?.used.index),
+    index(indices?.inFlight),
+    String(rates.inFlightWorst),
+    rateText(rates.availableRate),
+    { text: rateText(rates.usedRate), paint: ratePaint(rates) },
+    rateText(rates.usedAverage),
+    waiting < 1 ? "" : { text: durationText(waiting), paint: waiting > LONG ? red : yellow },
+    [suppression.kickWanted ? "kick" : "", suppression.callWanted ? "call" : ""]
+      .filter((word) => word !== "").join(" "),
+  ];
+}
+
+function ratePaint({ usedRate }: QueueRates): Paint {
+  return usedRate === null ? yellow : usedRate > 0 ? green : dim;
+}
+
+/** `guestmem/watch/1`: a line per queue. */
+export function watchJson(report: WatchReport): string {
+  return report.queues.map((rates) => queueJson(rates, report.time)).join("\n");
+}
+
+function queueJson(rates: QueueRates, time: number): string {
+  const { target, device, queue, indices, suppression } = rates;
+  return jsonLine("guestmem/watch/1", {
+    target,
+    time: timeText(time),
+    device: device.name,
+    queue: queue.name,
+    format: queue.ring?.format ?? null,
+    size: queue.ring?.size ?? null,
+    elapsed: tidy(rates.elapsed),
+    samples: rates.samples,
+    available: indices?.available.index ?? null,
+    used: indices?.used.index ?? null,
+    inFlight: indices?.inFlight ?? null,
+    inFlightWorst: rates.inFlightWorst,
+    exact: indices?.exact ?? null,
+    raced: indices?.raced ?? null,
+    availableRate: tidy(rates.availableRate),
+    usedRate: tidy(rates.usedRate),
+    usedAverage: tidy(rates.usedAverage),
+    gap: rates.gap,
+    waiting: tidy(rates.waiting),
+    kickWanted: suppression.kickWanted,
+    callWanted: suppression.callWanted,
+  });
+}
+
+/** Three digits after the point are more than the clock is worth. */
+function tidy(value: number | null): number | null {
+  return value === null ? null : Math.round(value * 1000) / 1000;
+}

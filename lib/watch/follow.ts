@@ -1,0 +1,160 @@
+/**
+ * Samples all rings of a guest and reports on them at an interval.
+ *
+ * @module
+ */
+import { SourceError } from "../errors.ts";
+import type { Device, Queue } from "../guest/guest.ts";
+import { isReadable, type ReadableQueue } from "../guest/ring_report.ts";
+import { selectQueues } from "../guest/select.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import { openRing } from "../ring/ring.ts";
+import type { Ring, Suppression } from "../ring/snapshot.ts";
+import type { Attachment } from "../source/source.ts";
+import { createSampler, type RingRates, type RingSampler } from "./sampler.ts";
+
+/** How to follow. */
+export interface FollowOptions {
+  /** Milliseconds between reports. */
+  readonly interval: number;
+  /** Ends the following, between two reports. */
+  readonly signal: AbortSignal;
+  readonly log: (line: string) => void;
+}
+
+/** One queue in a report. */
+export interface QueueRates extends RingRates {
+  /** `qemu:4242/blk0:0`. */
+  readonly target: string;
+  readonly device: Device;
+  readonly queue: Queue;
+  readonly suppression: Suppression;
+}
+
+/** All queues at one time. */
+export interface WatchReport {
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly queues: readonly QueueRates[];
+  /** Queues that have no ring to read. */
+  readonly unreadable: number;
+}
+
+interface Followed {
+  readonly selected: ReadableQueue;
+  readonly ring: Ring;
+  readonly sampler: RingSampler;
+}
+
+/** Readings in an interval, where it is long enough; and the time between two, in milliseconds. */
+const SAMPLES = 20;
+const SHORTEST = 1;
+const LONGEST = 50;
+/** Share of one processor that reading may take. */
+const SHARE = 0.1;
+/** Milliseconds between two looks at devices and memory layout. */
+const REFRESH = 5000;
+
+/**
+ * Reports for ever, or until `signal`. Between two reports each ring is read many times, so that its
+ * index can not lap unseen. Throws `SourceError` when the guest is gone or the target names no ring.
+ */
+export async function* follow(
+  attachment: Attachment,
+  { interval, signal, log }: FollowOptions,
+): AsyncGenerator<WatchReport> {
+  let followed = start(attachment, []);
+  if (followed.length === 0) throw nothingToFollow(attachment);
+  let refreshed = performance.now();
+  let next = performance.now() + interval;
+  while (!signal.aborted) {
+    probe(followed);
+    await sampleUntil(followed, next, signal, Math.min(LONGEST, interval / SAMPLES));
+    if (signal.aborted) return;
+    yield report(attachment, followed);
+    next = Math.max(next + interval, performance.now());
+    if (performance.now() - refreshed < REFRESH) continue;
+    await refresh(attachment, log);
+    followed = start(attachment, followed);
+    refreshed = performance.now();
+  }
+}
+
+/** Opens rings anew; a queue that is set up as before keeps its sampler. */
+function start({ memory, devices, target }: Attachment, before: readonly Followed[]): Followed[] {
+  return selectQueues(devices, target).filter(isReadable).map((selected) => {
+    const old = before.find((one) => isSame(one, selected));
+    return {
+      selected,
+      ring: ringOf(memory, selected),
+      sampler: old?.sampler ?? createSampler(selected.queue.ring),
+    };
+  });
+}
+
+function isSame({ selected }: Followed, now: ReadableQueue): boolean {
+  const [a, b] = [selected.queue.ring, now.queue.ring];
+  return selected.target === now.target && a.format === b.format && a.size === b.size &&
+    a.descriptor === b.descriptor;
+}
+
+function ringOf(memory: GuestMemory, { queue }: ReadableQueue): Ring {
+  return openRing(memory, queue.ring);
+}
+
+/** Two readings close together: how fast a ring is before it could lap. */
+function probe(followed: readonly Followed[]): void {
+  for (const one of followed) {
+    read(one);
+    read(one);
+  }
+}
+
+function read({ ring, sampler }: Followed): void {
+  sampler.observe(ring.indices(), performance.now());
+}
+
+async function sampleUntil(
+  followed: readonly Followed[],
+  until: number,
+  signal: AbortSignal,
+  step: number,
+): Promise<void> {
+  while (!signal.aborted) {
+    const begin = performance.now();
+    followed.forEach(read);
+    const cost = performance.now() - begin;
+    const left = until - performance.now();
+    if (left <= 0) return;
+    const rest = Math.max(step, SHORTEST, cost / SHARE);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(left, rest)));
+  }
+}
+
+function report({ devices, target }: Attachment, followed: readonly Followed[]): WatchReport {
+  const queues = followed.map(({ selected, ring, sampler }): QueueRates => ({
+    ...sampler.report(performance.now()),
+    target: selected.target,
+    device: selected.device,
+    queue: selected.queue,
+    suppression: ring.snapshot({ chains: "none" }).suppression,
+  }));
+  const unreadable = selectQueues(devices, target).filter((queue) => !isReadable(queue)).length;
+  return { time: Date.now(), queues, unreadable };
+}
+
+/** A monitor that is busy for a moment changes nothing; a guest that is gone ends it. */
+async function refresh(attachment: Attachment, log: (line: string) => void): Promise<void> {
+  try {
+    await attachment.refresh();
+  } catch (error) {
+    if (!(error instanceof SourceError) || error.kind === "not-found") throw error;
+    log(`devices not read again: ${error.message}`);
+  }
+}
+
+function nothingToFollow({ target, note }: Attachment): SourceError {
+  const why = note === undefined || note === "" ? "no ring that can be read" : note;
+  const remedy = "`guestmem find` says of each queue why; --layout FILE tells where rings are";
+  return new SourceError(target.scheme, "watch", "failed", `${target.text}: ${why}`, remedy);
+}
