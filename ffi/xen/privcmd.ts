@@ -38,7 +38,12 @@ export interface Privcmd extends Disposable {
    * `SyscallError` where nothing was mapped: ESRCH no such domain, ENOMEM, EPERM.
    */
   mapFrames(domain: number, frames: FrameList): Frames;
-  /** The same, writable. Needs a privcmd opened for writing. */
+  /**
+   * errno of each frame, as a positive number; 0 where it could be mapped. Nothing stays mapped, and
+   * nothing is read. Throws as `mapFrames` does.
+   */
+  probeFrames(domain: number, frames: FrameList): Int32Array;
+  /** The same as `mapFrames`, writable. Needs a privcmd opened for writing. */
   mapWritableFrames(domain: number, frames: FrameList): WritableFrames;
   /** Frames that a resource can have at most (not: has). */
   resourceSize(resource: Resource): number;
@@ -73,6 +78,7 @@ export function openPrivcmd(sys: Sys, write = false): Privcmd {
   const device = openXenDevice(sys, ["/dev/xen/privcmd", "/proc/xen/privcmd"], write);
   return {
     mapFrames: (domain, frames) => ownFrames(sys, mapBatch(sys, device, domain, frames, PROT_READ)),
+    probeFrames: (domain, frames) => probeBatch(sys, device, domain, frames),
     mapWritableFrames: (domain, frames) =>
       ownWritableFrames(sys, mapBatch(sys, device, domain, frames, PROT_READ | PROT_WRITE)),
     resourceSize: (resource) => Number(callResource(device, resource, 0, 0, 0n)),
@@ -95,12 +101,9 @@ function mapBatch(
   frames: FrameList,
   protection: number,
 ) {
-  const count = frames.length;
-  if (count === 0) throw new RangeError("no frames to map");
-  const area = reserve(sys, device, count, protection);
+  const area = reserve(sys, device, frames.length, protection);
   try {
     const errors = fill(sys, device, domain, frames, area.address);
-    if (errors.every((error) => error === NO_DOMAIN)) throw noDomain(domain, count);
     const base = Number(area.address);
     const addresses = Float64Array.from(
       errors,
@@ -113,6 +116,20 @@ function mapBatch(
   }
 }
 
+function probeBatch(
+  sys: Sys,
+  device: XenDevice,
+  domain: number,
+  frames: FrameList,
+): Int32Array {
+  const area = reserve(sys, device, frames.length, PROT_READ);
+  try {
+    return fill(sys, device, domain, frames, area.address);
+  } finally {
+    sys.munmap(area.address, area.length);
+  }
+}
+
 /** The ioctl itself succeeds for a domain that is not there: only each frame says ESRCH. */
 function noDomain(domain: number, count: number): SyscallError {
   const subject = `IOCTL_PRIVCMD_MMAPBATCH_V2 (domain ${domain}, ${count} frames)`;
@@ -121,6 +138,7 @@ function noDomain(domain: number, count: number): SyscallError {
 
 /** Addresses for `count` frames. The area must be used whole by the first ioctl, and unmapped whole. */
 function reserve(sys: Sys, device: XenDevice, count: number, protection: number) {
+  if (count === 0) throw new RangeError("no frames to map");
   const length = pageRound(sys, count * FRAME_SIZE);
   return { address: sys.mmap(length, protection, MAP_SHARED, device.fd, 0), length };
 }
@@ -138,9 +156,12 @@ function fill(
   new BigUint64Array(arrays.buffer, 0, count).set(frames);
   const batch = { device, domain, address, arrays, total: count };
   callBatch(batch, 0, count);
-  const errors = new Int32Array(arrays.buffer, count * 8, count);
-  retryPagedOut(batch, errors);
-  return errors.map((error) => Math.abs(error));
+  const raw = new Int32Array(arrays.buffer, count * 8, count);
+  retryPagedOut(batch, raw);
+  const errors = new Int32Array(count);
+  for (let i = 0; i < count; i++) errors[i] = -raw[i];
+  if (errors.every((error) => error === NO_DOMAIN)) throw noDomain(domain, count);
+  return errors;
 }
 
 interface Batch {

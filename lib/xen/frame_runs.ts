@@ -9,7 +9,6 @@
  * @module
  */
 import { isOwnFrame } from "./p2m.ts";
-import { explained, type XenHost } from "./host.ts";
 
 /** Guest frames [first, first + count). */
 export interface FrameRun {
@@ -60,46 +59,4 @@ export function limitRuns(runs: readonly FrameRun[], limit: number): FrameRun[] 
     else merged[merged.length - 1] = { ...last, count: run.first + run.count - last.first };
   });
   return merged;
-}
-
-/** What a scan of guest frames found. */
-export interface GfnScan {
-  readonly runs: readonly FrameRun[];
-  /** Frames that hold memory. */
-  readonly found: number;
-  /** Frames that were asked for. */
-  readonly scanned: number;
-}
-
-/** Frames of one batch: each takes an address, and outside PV a page of dom0, while it is looked at. */
-const BATCH = 4096;
-
-/**
- * Asks for every guest frame below `limit` whether it maps; nothing is read. Stops early when `wanted`
- * frames were found. `aborted` is asked between batches.
- */
-export function scanGfns(
-  host: XenHost,
-  domain: number,
-  limit: number,
-  wanted: number,
-  aborted: () => boolean,
-): GfnScan {
-  const collector = runCollector();
-  let found = 0;
-  let scanned = 0;
-  while (scanned < limit && found < wanted && !aborted()) {
-    const count = Math.min(BATCH, limit - scanned);
-    const list = BigUint64Array.from({ length: count }, (_, i) => BigInt(scanned + i));
-    explained("scan frames", () => {
-      using frames = host.privcmd.mapFrames(domain, list);
-      for (let i = 0; i < count; i++) {
-        if (frames.errnoOf(i) !== null) continue;
-        collector.add(scanned + i);
-        found++;
-      }
-    });
-    scanned += count;
-  }
-  return { runs: collector.runs(), found, scanned };
 }

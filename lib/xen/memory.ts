@@ -7,7 +7,8 @@ import type { DomainInfo } from "../../ffi/xen/hypercall.ts";
 import { guestAddress } from "../address.ts";
 import { SourceError } from "../errors.ts";
 import type { Region } from "../memory/region.ts";
-import { type FrameRun, runsOfP2m, scanGfns } from "./frame_runs.ts";
+import { type FrameRun, runsOfP2m } from "./frame_runs.ts";
+import { scanGfns } from "./frame_scan.ts";
 import { DOMINF, explained, type XenHost } from "./host.ts";
 import { readP2m } from "./p2m.ts";
 import { openWindow, type Window } from "./window.ts";
@@ -70,7 +71,7 @@ function translatedFrames(
   refuseOnDemand(host, domain);
   const highest = explained("find highest frame", () => host.calls.maximumGfn(domain)) + 1;
   const limit = Math.min(highest, LOW_FRAMES + maxPages + EXTRA_FRAMES);
-  const scan = scanGfns(host, domain, limit, totalPages, aborted);
+  const scan = scanGfns(host, { domain, limit, wanted: totalPages, aborted });
   const notes = limit < highest
     ? [`frames from 0x${limit.toString(16)} to 0x${highest.toString(16)} were not looked for`]
     : [];
@@ -78,7 +79,13 @@ function translatedFrames(
     space: "gfn",
     end: Math.max(limit, 1),
     runs: scan.runs,
-    list: (first, count) => BigUint64Array.from({ length: count }, (_, i) => BigInt(first + i)),
+    list(first, count) {
+      const list = new BigUint64Array(count);
+      // Frames fit into 32 bits: the low words alone are set, which spares as many bigints.
+      const words = new Uint32Array(list.buffer);
+      for (let i = 0; i < count; i++) words[2 * i] = first + i;
+      return list;
+    },
     notes: [...notes, `${scan.found} of ${totalPages} pages found in ${scan.scanned} frames`],
   };
 }

@@ -1,0 +1,89 @@
+/**
+ * What the tests in dom0 share: making guests with xl, and what their console says.
+ *
+ * @module
+ */
+import { openSys } from "../../../../ffi/sys.ts";
+
+/** The real system calls, opened with their scratch memory before any test counts resources. */
+export const sys = openSys();
+sys.copyOut(1n, new Uint8Array(1));
+
+const HERE = new URL(".", import.meta.url).pathname;
+
+/** Runs a program; gives its output. Throws where it fails. */
+export async function run(...words: string[]): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(words[0], { args: words.slice(1) })
+    .output();
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  if (code !== 0) throw new Error(`${words.join(" ")}: exit ${code}: ${text}`);
+  return text;
+}
+
+/** A guest that xl made. */
+export interface XlGuest {
+  readonly name: string;
+  readonly domain: number;
+}
+
+/** Makes a paused guest of a configuration beside this file. */
+export async function createPaused(name: string): Promise<XlGuest> {
+  await run("xl", "create", "-q", "-p", `${HERE}${name}.cfg`);
+  return { name: `${name}1`, domain: Number(await run("xl", "domid", `${name}1`)) };
+}
+
+/** Back-end drivers and disks. */
+export async function loadBackends(): Promise<void> {
+  await run("insmod", "/lib/modules/brd.ko", "rd_nr=2", "rd_size=8192");
+  await run("insmod", "/lib/modules/xen-blkback.ko");
+  await run("insmod", "/lib/modules/xen-netback.ko");
+}
+
+/** Lines of a guest's console. */
+export function consoleLog({ name }: XlGuest): string {
+  return Deno.readTextFileSync(`/var/log/xen/guest-${name}.log`).replaceAll("\r", "");
+}
+
+/** Waits until a guest's console has a line. */
+export async function awaitConsole(guest: XlGuest, line: RegExp, seconds = 60): Promise<string> {
+  for (let tries = 0; tries < seconds * 5; tries++) {
+    const found = consoleLog(guest).match(line);
+    if (found) return found[0];
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`${guest.name} never said ${line}: ${consoleLog(guest).slice(-500)}`);
+}
+
+/** What `sharer` said in a guest. */
+export interface Shared {
+  readonly writable: number[];
+  readonly readOnly: number[];
+  readonly other: number[];
+  /** Guest frames of the writable pages. */
+  readonly frames: number[];
+  readonly ringRef: number;
+  readonly port: number;
+  readonly plainFrame: number;
+}
+
+/** Parses the console of a guest that is ready. */
+export function sharedBy(guest: XlGuest): Shared {
+  const log = consoleLog(guest);
+  const all = (pattern: RegExp, base = 10) =>
+    [...log.matchAll(pattern)].map(([, value]) => parseInt(value, base));
+  return {
+    writable: all(/GRANT rw ref=(\d+)/g),
+    readOnly: all(/GRANT ro ref=(\d+)/g),
+    other: all(/GRANT other ref=(\d+)/g),
+    frames: all(/GRANT rw ref=\d+ pfn=([0-9a-f]+)/g, 16),
+    ringRef: all(/VIRTQUEUE ring=(\d+)/g)[0],
+    port: all(/PORT port=(\d+)/g)[0],
+    plainFrame: all(/PLAIN pfn=([0-9a-f]+)/g, 16)[0],
+  };
+}
+
+/** Text up to its NUL. */
+export function textOf(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
