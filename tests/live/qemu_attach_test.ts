@@ -14,6 +14,7 @@ import { GuestMemoryError, SourceError } from "../../lib/errors.ts";
 import type { RingConfig } from "../../lib/ring/config.ts";
 import { qemuSource } from "../../lib/source/qemu.ts";
 import type { Attachment } from "../../lib/source/source.ts";
+import { fakeSys } from "../support/fake_sys.ts";
 import { holdings, runAlone, sys } from "../support/host.ts";
 import { liveTest } from "../support/linux_guest.ts";
 import {
@@ -241,4 +242,21 @@ liveTest("another user's QEMU: permission, with the remedy", missing, async () =
   assertStringIncludes(attached[2], "CAP_SYS_PTRACE");
   assertEquals(found[0], `qemu:${guest.pid}`);
   assertStringIncludes(found[1], "Run as the user of QEMU, or as root");
+});
+
+liveTest("find reads command lines and asks monitors, never memory", missing, async () => {
+  await using guest = await startBootSector();
+  const fake = fakeSys({ real: sys });
+  const guests = await present(qemuSource.find)({ ...attachOptions(), sys: fake.sys });
+  assert(guests.some(({ pid, devices }) => pid === guest.pid && devices.length === 1));
+  const opened = fake.log.flatMap(({ call, args }) =>
+    ["open", "readText", "readFile"].includes(call) ? [String(args[0])] : []
+  );
+  assertEquals(opened.filter((path) => /\/(maps|smaps|mem|pagemap|map_files)/.test(path)), []);
+  const names = new Set(fake.names());
+  for (const call of ["processVmReadv", "mmap", "pidfdOpen", "pidfdGetfd"] as const) {
+    assertEquals(names.has(call), false, call);
+  }
+  const count = (call: string) => fake.names().filter((name) => name === call).length;
+  assertEquals(count("connectUnix"), count("close"), "every socket is closed again");
 });
