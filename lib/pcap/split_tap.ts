@@ -1,0 +1,115 @@
+/**
+ * Reads the packets that pass a split network queue, without taking part in it.
+ *
+ * ```text
+ *  transmit: a packet is there when it is made available, until the driver takes it back
+ *  receive:  a packet is there when it was used, until the driver posts the buffer again
+ * ```
+ *
+ * @module
+ */
+import { chainBytes } from "../device/decode_chain.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { RingConfig } from "../ring/config.ts";
+import { openRing } from "../ring/ring.ts";
+import type { DescriptorChain, Ring } from "../ring/snapshot.ts";
+import { type Frame, FrameBuilder, type PacketBuffer } from "./frames.ts";
+
+/** What to read, and how much of each packet. */
+export interface TapOptions {
+  readonly memory: GuestMemory;
+  readonly config: RingConfig;
+  readonly role: "rx" | "tx";
+  /** Bytes of the header before each packet. */
+  readonly header: number;
+  /** VIRTIO_NET_F_MRG_RXBUF was negotiated. */
+  readonly merged: boolean;
+  /** Bytes kept of a buffer, header included. */
+  readonly snap: number;
+}
+
+/** A queue whose packets are read. */
+export interface PacketTap {
+  /** Frames that have passed since the last call, in order. Never throws on guest data. */
+  poll(): Frame[];
+}
+
+/** Follows one split queue. The first poll only takes the position. */
+export class SplitTap implements PacketTap {
+  readonly #options: TapOptions;
+  readonly #ring: Ring;
+  readonly #builder: FrameBuilder;
+  #next: number | null = null;
+
+  constructor(options: TapOptions) {
+    this.#options = options;
+    this.#ring = openRing(options.memory, { ...options.config, start: undefined });
+    const merged = options.merged && options.role === "rx";
+    this.#builder = new FrameBuilder(options.header, merged, options.config.size);
+  }
+
+  poll(): Frame[] {
+    const indices = this.#ring.indices();
+    if (indices === null) return [];
+    const side = this.#options.role === "tx" ? indices.available : indices.used;
+    if (this.#next === null) this.#next = side.index;
+    const passed = (side.index - this.#next) & 0xffff;
+    if (passed === 0) return [];
+    const { size } = this.#options.config;
+    if (passed > size) {
+      this.#builder.lose(passed - size);
+      this.#next = (side.index - size) & 0xffff;
+    }
+    return this.#options.role === "tx" ? this.#sent() : this.#received(Math.min(passed, size));
+  }
+
+  /** Buffers made available since the position. */
+  #sent(): Frame[] {
+    const { memory, config } = this.#options;
+    const first = this.#next as number;
+    const start = { index: first, wrap: true };
+    const snapshot = openRing(memory, { ...config, start }).snapshot();
+    const chains = Array.from({ length: snapshot.chainCount }, (_, n) => snapshot.chain(n));
+    this.#next = (first + chains.length) & 0xffff;
+    return chains.flatMap((chain, n) => {
+      const used = ((snapshot.used.index - (first + n) - 1) & 0xffff) < 0x8000;
+      return this.#take(chain, chain.readable, used ? "read after the device had used it" : "");
+    });
+  }
+
+  /** The last `count` buffers that were used. */
+  #received(count: number): Frame[] {
+    const snapshot = this.#ring.snapshot({
+      chains: "recent",
+      recentCount: this.#options.config.size,
+    });
+    const now = (snapshot.used.index - (this.#next as number)) & 0xffff;
+    const recent = Array.from({ length: snapshot.chainCount }, (_, n) => snapshot.chain(n))
+      .filter(({ state }) => state === "used");
+    const wanted = Math.min(Math.max(now, count), recent.length);
+    this.#next = snapshot.used.index;
+    return recent.slice(recent.length - wanted)
+      .flatMap((chain) => this.#take(chain, chain.written ?? 0, ""));
+  }
+
+  #take(chain: DescriptorChain, length: number, comment: string): Frame[] {
+    const { memory, role, snap } = this.#options;
+    const frame = this.#builder.take(packetBuffer(chain, memory, role, length, snap, comment));
+    return frame === null ? [] : [frame];
+  }
+}
+
+/** A bounded copy of what a chain carries. */
+export function packetBuffer(
+  chain: DescriptorChain,
+  memory: GuestMemory,
+  role: "rx" | "tx",
+  length: number,
+  snap: number,
+  comment: string,
+): PacketBuffer {
+  const bytes = chainBytes(chain, memory, snap);
+  const most = Math.min(length, role === "tx" ? chain.readable : chain.writable);
+  const kept = role === "tx" ? bytes.readRequest(0, most) : bytes.readReply(0, most);
+  return { bytes: kept, length: most, comment };
+}
