@@ -74,7 +74,7 @@ export function readHostText(sys: Sys, scheme: string, path: string, limit: numb
   return told(file, "read", () => sys.readText(path, limit));
 }
 
-function checkFile({ scheme, path }: HostFile, stat: FileStat): void {
+function checkFile({ scheme, path: name, label: path = name }: HostFile, stat: FileStat): void {
   const type = stat.mode & S_IFMT;
   if (type !== S_IFREG) {
     const text = `${path} is ${KINDS[type] ?? "no regular file"}`;

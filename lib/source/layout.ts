@@ -11,7 +11,8 @@
  * ```
  *
  * Several: `devices[]` with `name`, `type` (a virtio device id or its short name), `features` and
- * `queues[]`, each of which carries a ring's fields. Addresses and features are `0x` strings or
+ * `queues[]`, each of which carries a ring's fields; `waiting[]` lists queues without addresses by
+ * `index` and `note`. Addresses and features are `0x` strings or
  * exact numbers, sizes are bytes.
  * Unknown fields are ignored, so that the format can grow.
  *
@@ -22,6 +23,7 @@ import type { BusPlace, Device, Queue } from "../guest/guest.ts";
 import type { RingConfig, RingFormat, RingPosition } from "../ring/config.ts";
 import { bit, integer, type Node, nodes, parseRoot, pathOf, quantity } from "./layout_fields.ts";
 import { string, word, wrong } from "./layout_fields.ts";
+import { deviceType } from "../device/registry.ts";
 import { typeId, typeName } from "./layout_types.ts";
 
 /** The value of `format` that is understood. */
@@ -57,7 +59,10 @@ export interface LayoutQueue {
   readonly index: number;
   /** Empty where the layout gives none. */
   readonly name: string;
-  readonly ring: RingConfig;
+  /** null for a queue of `waiting`: it has no addresses yet. */
+  readonly ring: RingConfig | null;
+  /** Why there is no ring; empty where there is one. */
+  readonly note: string;
   /** fd numbers of eventfds in the process that published the layout. */
   readonly kickFd: number | null;
   readonly callFd: number | null;
@@ -72,6 +77,8 @@ export interface LayoutDevice {
   readonly status: number | null;
   readonly features: bigint;
   readonly queues: readonly LayoutQueue[];
+  /** What the publisher says of it; mostly empty. */
+  readonly note: string;
 }
 
 /** A parsed layout file. */
@@ -112,15 +119,22 @@ export function layoutDevices(layout: Layout, pid: number | null): Device[] {
   return layout.devices.map((device) => ({
     ...device,
     vhost: null,
-    note: "",
-    queues: device.queues.map((queue) => guestQueue(queue, pid)),
+    queues: device.queues.map((queue) => guestQueue(device, queue, pid)),
   }));
 }
 
-function guestQueue({ index, name, ring, kickFd, callFd }: LayoutQueue, pid: number | null): Queue {
-  const queue = { index, name: name === "" ? `queue${index}` : name, ring, note: "" };
-  if (pid === null || (kickFd === null && callFd === null)) return queue;
-  return { ...queue, notifier: { pid, kickFd, callFd } };
+function guestQueue(device: LayoutDevice, queue: LayoutQueue, pid: number | null): Queue {
+  const { index, ring, note, kickFd, callFd } = queue;
+  const common = { index, name: queueName(device, queue), ring, note };
+  if (pid === null || (kickFd === null && callFd === null)) return common;
+  return { ...common, notifier: { pid, kickFd, callFd } };
+}
+
+/** As the layout says, else as the standard names the queues of that device type. */
+function queueName({ type, features, queues }: LayoutDevice, { index, name }: LayoutQueue): string {
+  if (name !== "") return name;
+  if (type === 0) return `queue${index}`;
+  return deviceType(type).queueName(index, { features, queueCount: queues.length });
 }
 
 function parseMemory(entry: Node): LayoutMemory {
@@ -189,9 +203,10 @@ function singleRing(root: Node): LayoutDevice {
     type,
     bus: { kind: "none", id: "" },
     status: null,
-    features: queue.ring.features,
+    features: inherited([root], "features") ?? 0n,
     // The root's name is the image's, not the queue's.
     queues: [{ ...queue, name: "" }],
+    note: "",
   };
 }
 
@@ -201,14 +216,24 @@ function parseDevice(device: Node, index: number, root: Node): LayoutDevice {
   if (/[:/]/.test(name)) throw wrong(pathOf(device, "name"), 'a name without ":" and "/"', name);
   const queues = nodes(device, "queues") ?? [];
   const parsed = queues.map((queue, n) => parseQueue(queue, n, [queue, device, root]));
+  const waiting = (nodes(device, "waiting") ?? []).map(parseWaiting);
   return {
     name,
     type,
-    bus: { kind: "none", id: string(device, "bus_id", "") },
+    bus: { kind: word(device, "bus", BUSES, "none"), id: string(device, "bus_id", "") },
     status: integer(device, "status", 0xff, null),
     features: inherited([device, root], "features") ?? 0n,
-    queues: parsed,
+    queues: [...parsed, ...waiting].sort((a, b) => a.index - b.index),
+    note: string(device, "note", "", true),
   };
+}
+
+const BUSES = ["pci", "mmio", "ccw", "xen", "vhost-user", "none"] as const;
+
+function parseWaiting(queue: Node): LayoutQueue {
+  const note = string(queue, "note", "not set up", true);
+  const index = integer(queue, "index", 0xffff);
+  return { index, name: "", ring: null, note, kickFd: null, callFd: null };
 }
 
 /** `scopes` are the queue's node and those it inherits `layout`, `features` and so on from. */
@@ -217,6 +242,7 @@ function parseQueue(queue: Node, index: number, scopes: readonly Node[]): Layout
     index: integer(queue, "index", 0xffff, index),
     name: string(queue, "name", ""),
     ring: parseRing(queue, scopes),
+    note: "",
     kickFd: integer(queue, "kick_fd", 0x7fff_ffff, null),
     callFd: integer(queue, "call_fd", 0x7fff_ffff, null),
   };

@@ -81,11 +81,16 @@ export function integer<T = never>(
   throw wrong(pathOf(parent, name), `an integer from 0 to ${limit}`, value);
 }
 
-/** A string that is not empty. */
-export function string<T = never>(parent: Node, name: string, missing?: T): string | T {
+/** A string, not empty unless that is allowed. */
+export function string<T = never>(
+  parent: Node,
+  name: string,
+  missing?: T,
+  mayBeEmpty = false,
+): string | T {
   const value = parent.fields[name];
   if (value === undefined && missing !== undefined) return missing;
-  if (typeof value === "string" && value !== "") return value;
+  if (typeof value === "string" && (mayBeEmpty || value !== "")) return value;
   throw wrong(pathOf(parent, name), "a string", value);
 }
 

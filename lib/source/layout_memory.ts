@@ -26,6 +26,8 @@ export interface LayoutAttachmentOptions {
   /** Reads the layout, at attach and at each refresh. */
   readonly load: () => Layout;
   readonly open: OpenBytes;
+  /** What else is to be disposed with the attachment, or at once if attaching fails. */
+  readonly resources?: DisposableStack;
 }
 
 /**
@@ -35,6 +37,7 @@ export interface LayoutAttachmentOptions {
  */
 export function attachLayout(options: LayoutAttachmentOptions): Attachment {
   using undo = new DisposableStack();
+  if (options.resources !== undefined) undo.use(options.resources);
   let layout = options.load();
   let memory = openMemory(options, layout.memory, undo);
   let devices: Device[] = layoutDevices(layout, options.pid);

@@ -68,7 +68,7 @@ export function image(name: string): Image {
   return {
     name,
     layout,
-    config: layout.devices[0].queues[0].ring,
+    config: layout.devices[0].queues[0].ring as RingConfig,
     get buffer() {
       return buffer ??= unpack(fileOf(layout));
     },

@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { hex } from "../../lib/address.ts";
 import type { ProtocolError } from "../../lib/errors.ts";
 import { layoutDevices, parseLayout } from "../../lib/source/layout.ts";
 import { image, IMAGE_NAMES } from "../support/images.ts";
@@ -31,8 +32,7 @@ Deno.test("layout: the single-ring form is one device with one queue", () => {
 
 Deno.test("layout: without a consumer's index a ring has no start", () => {
   const { ring } = parse({}).devices[0].queues[0];
-  assertEquals("start" in ring, false);
-  assertEquals("used" in ring, false);
+  assertEquals([ring?.start, ring?.used], [undefined, undefined]);
 });
 
 Deno.test("layout: packed positions carry their wrap counters", () => {
@@ -45,8 +45,8 @@ Deno.test("layout: packed positions carry their wrap counters", () => {
     last_used_idx: 7,
     used_wrap_counter: 1,
   }).devices[0].queues[0];
-  assertEquals(ring.start, { index: 200, wrap: false });
-  assertEquals(ring.used, { index: 7, wrap: true });
+  assertEquals(ring?.start, { index: 200, wrap: false });
+  assertEquals(ring?.used, { index: 7, wrap: true });
 });
 
 Deno.test("layout: queues inherit layout, features and address space from device and root", () => {
@@ -66,10 +66,33 @@ Deno.test("layout: queues inherit layout, features and address space from device
     { name: "net1", type: 1, status: null },
   ]);
   const rings = devices.flatMap((device) => device.queues.map((item) => item.ring));
-  assertEquals(rings.map((ring) => ring.format), ["split", "split", "packed"]);
-  assertEquals(rings.map((ring) => ring.features), [2n, 2n, 3n]);
-  assertEquals(rings.map((ring) => ring.addressSpace), ["guest", "guest", "user"]);
+  assertEquals(rings.map((ring) => ring?.format), ["split", "split", "packed"]);
+  assertEquals(rings.map((ring) => ring?.features), [2n, 2n, 3n]);
+  assertEquals(rings.map((ring) => ring?.addressSpace), ["guest", "guest", "user"]);
   assertEquals(devices[0].queues.map((item) => item.index), [0, 1]);
+});
+
+Deno.test("layout: queues are named by their device type, and those that wait are listed", () => {
+  const queue = { ...RING, name: "mine" };
+  const { devices } = parseLayout(JSON.stringify({
+    format: "ring-image/1",
+    memory: [MEMORY],
+    devices: [{
+      type: "virtio-net-pci",
+      features: hex(1n << 17n),
+      bus: "vhost-user",
+      bus_id: "/run/a.sock",
+      note: "",
+      queues: [{ ...RING, index: 1 }, { ...queue, index: 2 }],
+      waiting: [{ index: 0, note: "not set up: no size yet" }],
+    }],
+  }));
+  assertEquals(devices[0].bus, { kind: "vhost-user", id: "/run/a.sock" });
+  const [device] = layoutDevices({ name: "", kind: "", memory: [], devices }, null);
+  assertEquals(device.name, "net0");
+  assertEquals(device.queues.map(({ name }) => name), ["rx0", "tx0", "mine"]);
+  assertEquals(device.queues[0].ring, null);
+  assertEquals(device.queues[0].note, "not set up: no size yet");
 });
 
 Deno.test("layout: notifiers need a process", () => {
