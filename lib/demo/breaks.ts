@@ -1,0 +1,23 @@
+/**
+ * The ways in which the demo can be made to hang: one for each stall that `diagnose` names.
+ *
+ * @module
+ */
+
+/** Each really stops one queue, by what the side that is to blame does or does not do. */
+export const BREAKS = {
+  "stop-device": "the device takes nothing more; kicks stay in the eventfd",
+  "lose-kick":
+    "the driver makes buffers available and does not kick, though the device waits for it",
+  "suppress-kicks": "the device asks for no kicks and never comes back to look",
+  "stop-reaping": "the driver does not take used buffers back; calls stay in the eventfd",
+  "ring-full": "the device holds all it takes, until the driver has no descriptor left",
+  "corrupt-chain": "the driver publishes a chain that loops (packed: one that points nowhere)",
+  "not-ready": "the device stops and asks for a reset (DEVICE_NEEDS_RESET)",
+} as const;
+
+/** Name of a break. */
+export type BreakName = keyof typeof BREAKS;
+
+/** All of them, in the order of the manual. */
+export const BREAK_NAMES: readonly BreakName[] = Object.keys(BREAKS) as BreakName[];
