@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { openQueue } from "../../lib/guest/open_queue.ts";
 import { selectQueue } from "../../lib/guest/select.ts";
 import { chooseKick, kicksOf } from "../../lib/kick/choose.ts";
 import { observeMovement } from "../../lib/kick/movement.ts";
@@ -58,7 +59,7 @@ export function kickCommand(context: Context): CommandUnknownOpts {
         return await context.print(jsonLine("guestmem/kick/1", { ...plan, time, sent: false }));
       }
       if (!options.json) await context.print(`${target}: ${plan.signals}`);
-      const movement = observeMovement(attachment.memory, queue.ring);
+      const movement = observeMovement(openQueue(attachment, queue));
       const { evidence } = await kick.send();
       const moved = await movement(LOOK, context.signal);
       await context.print(

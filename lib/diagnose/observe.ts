@@ -7,8 +7,8 @@ import type { Sys } from "../../ffi/sys.ts";
 import { isPosted } from "../device/posted.ts";
 import type { Finding } from "../finding.ts";
 import type { Device, Queue } from "../guest/guest.ts";
+import { openQueue } from "../guest/open_queue.ts";
 import { type SelectedQueue, selectQueues } from "../guest/select.ts";
-import { openRing } from "../ring/ring.ts";
 import type { Ring, RingSnapshot } from "../ring/snapshot.ts";
 import {
   diagnose,
@@ -72,7 +72,7 @@ export async function observe(
 }
 
 function watch(attachment: Attachment, { device, queue, target }: SelectedQueue): Watched {
-  const ring = queue.ring === null ? null : openRing(attachment.memory, queue.ring);
+  const ring = openQueue(attachment, queue);
   return { device, queue, target, ring, readings: [], previous: null, last: null };
 }
 
@@ -97,7 +97,7 @@ function report(one: Watched, options: ObserveOptions): QueueReport {
 function observation(one: Watched, halted: string | null): QueueObservation {
   const { device, queue, readings } = one;
   return {
-    config: queue.ring,
+    config: one.ring?.config ?? null,
     readings,
     findings: lasting(one),
     status: device.status,

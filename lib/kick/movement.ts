@@ -3,10 +3,7 @@
  *
  * @module
  */
-import type { GuestMemory } from "../memory/guest_memory.ts";
-import type { RingConfig } from "../ring/config.ts";
-import { openRing } from "../ring/ring.ts";
-import type { RingIndices } from "../ring/snapshot.ts";
+import type { Ring, RingIndices } from "../ring/snapshot.ts";
 
 /** Both indices of a queue (packed: slots). */
 export interface QueueStand {
@@ -28,10 +25,8 @@ const STEP = 5;
  * to move, and tells where the queue stands then.
  */
 export function observeMovement(
-  memory: GuestMemory,
-  config: RingConfig | null,
+  ring: Ring | null,
 ): (milliseconds: number, signal: AbortSignal | null) => Promise<Movement> {
-  const ring = config === null ? null : openRing(memory, config);
   const stand = () => standOf(ring?.indices() ?? null);
   const before = stand();
   return async (milliseconds, signal) => {

@@ -115,7 +115,7 @@ function notReady({ config, status, note, readings, findings }: QueueObservation
 function corrupt({ findings }: QueueObservation): Answer | null {
   if (findings.length === 0) return null;
   const evidence = findings.slice(0, 3).map(({ code, place, text, section }) =>
-    `${code} at ${place}: ${text} (virtio ${section})`
+    `${code} at ${place}: ${text} (${/^\d/.test(section) ? "virtio " : ""}${section})`
   );
   const more = findings.length > 3 ? [`and ${findings.length - 3} more findings`] : [];
   return { verdict: "corrupt", turn: "driver", evidence: [...evidence, ...more] };
