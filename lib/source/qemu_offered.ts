@@ -102,20 +102,22 @@ async function readCommon(monitor: QmpMonitor, address: bigint): Promise<CommonV
   return whole && half <= 1 ? { half, features, queues, status } : null;
 }
 
-/** `00000000feb54008: 0x00000001` */
+/** `00000000feb54008: 0x00000001`; newer QEMUs write the address with as many digits as it needs. */
 function numberIn(reply: Reply): number | null {
-  const match = /^[0-9a-f]{16}: 0x([0-9a-f]{1,8})\s*$/.exec(humanText(reply) ?? "");
+  const match = /^[0-9a-f]{1,16}: 0x([0-9a-f]{1,8})\s*$/.exec(humanText(reply) ?? "");
   return match === null ? null : parseInt(match[1], 16);
 }
 
 function combine(base: DeviceStatus, offered: bigint, shown: CommonView | null): DeviceStatus {
   // Every driver of a modern device takes VERSION_1; nothing else is known of a legacy one.
   if (shown === null) return { ...base, features: offered | FEATURE.VERSION_1, note: GUESSED };
+  const { queues: queueCount, status } = shown;
+  // After a reset nothing is negotiated.
+  if (status === 0) return { ...base, status, queueCount };
   const mask = shown.half === 1 ? LOW_HALF << 32n : LOW_HALF;
   const exact = BigInt(shown.features) << (shown.half === 1 ? 32n : 0n);
   const features = (offered & ~mask) | exact;
-  const queueCount = shown.queues;
-  return { ...base, features, status: shown.status, queueCount, note: GUESSED };
+  return { ...base, features, status, queueCount, note: GUESSED };
 }
 
 function inBar(fn: PciFunction | null, address: bigint): boolean {

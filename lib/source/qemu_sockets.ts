@@ -167,6 +167,5 @@ function missing(process: QemuProcess): string {
   const why = other?.kind === "other"
     ? `its QMP monitor is no Unix socket (${other.text})`
     : "it has no QMP monitor that we can see";
-  return `${why}: devices and rings are unknown; start it with ` +
-    "-qmp unix:PATH,server=on,wait=off";
+  return `${why}: devices and rings are unknown`;
 }

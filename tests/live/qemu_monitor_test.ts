@@ -88,6 +88,7 @@ liveTest(
       assertEquals(starts, size === "6G" ? [0n, 1n << 32n] : [0n]);
       const found = await findGuest(guest.pid);
       assertStringIncludes(found.note, "devices and rings are unknown");
+      assertStringIncludes(found.note, "Start it with -qmp unix:PATH,server=on,wait=off");
       const device = await assertRejects(
         () => attachTo(guest.pid, { device: "blk0" }),
         SourceError,

@@ -166,6 +166,40 @@ Deno.test("without x-query-virtio-status: offered features, queues counted, neve
   assertEquals([net.type, net.queues.length], [1, 3]);
 });
 
+Deno.test("without x-query-virtio-status: the half that the PCI configuration shows is exact", async () => {
+  const path = "/machine/peripheral/blk0/virtio-backend";
+  const ask = (question: RecordedCommand, reply: unknown) =>
+    [question, { return: reply }] as [RecordedCommand, Record<string, unknown>];
+  const offered = ["event_idx", "packed", "in_order"].map((property) =>
+    ask({ execute: "qom-get", arguments: { path, property } }, true)
+  );
+  // QEMU 11.1 writes short addresses, 7.2 all 16 digits.
+  const xp = (format: string, address: string, text: string) =>
+    ask(
+      {
+        execute: "human-monitor-command",
+        arguments: { "command-line": `xp /1x${format} 0x${address}` },
+      },
+      text,
+    );
+  const common = (half: string, features: string, status: string) => [
+    xp("w", "febe8008", `febe8008: 0x${half}\r\n`),
+    xp("w", "febe800c", `00000000febe800c: 0x${features}\r\n`),
+    xp("h", "febe8012", "febe8012: 0x0001\r\n"),
+    xp("b", "febe8014", `febe8014: 0x${status}\r\n`),
+  ];
+  const blk = async (...shown: Parameters<typeof common>) => {
+    const more = [...offered, ...common(...shown)];
+    const { devices } = await devicesOf("split", { avoidStatus: true, more });
+    return [devices[0].features, devices[0].status, devices[0].queues.length];
+  };
+  // Offered, but the driver took neither packed rings nor in-order use.
+  const EVENT_IDX = 1n << 29n;
+  assertEquals(await blk("00000001", "00000101", "0f"), [EVENT_IDX | 0x101n << 32n, 15, 1]);
+  assertEquals(await blk("00000000", "00000044", "0f"), [0x44n | 0b1100n << 32n, 15, 1]);
+  assertEquals(await blk("00000001", "00000000", "00"), [0n, 0, 1]);
+});
+
 Deno.test("no virtio devices, and a QEMU too old to tell", async () => {
   const listing: RecordedCommand = { execute: "x-query-virtio" };
   const error = (name: string) => ({ error: { class: name, desc: "No virtio devices found" } });
