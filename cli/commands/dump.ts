@@ -24,6 +24,11 @@ const THINGS: readonly CommandEntry[] = [
     load: async (context) => (await import("./dump_table.ts")).dumpTableCommand(context),
   },
   {
+    name: "grants",
+    summary: "a Xen domain's grant table: who shares what with whom",
+    load: async (context) => (await import("./dump_grants.ts")).dumpGrantsCommand(context),
+  },
+  {
     name: "config",
     summary: "devices: status, features, queues, notifications",
     load: async (context) => (await import("./dump_config.ts")).dumpConfigCommand(context),
@@ -41,6 +46,7 @@ export async function dumpCommand(
   words: readonly string[],
 ): Promise<CommandUnknownOpts> {
   const command = new Command("dump")
+    .helpCommand(false)
     .summary("show memory, rings, tables, device states, or search memory")
     .description("Show what is in a guest's memory. `guestmem dump THING --help` has examples.");
   await addCommands(command, THINGS, context, words);

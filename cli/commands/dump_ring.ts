@@ -14,6 +14,7 @@ import type { Context } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseCount } from "../parse.ts";
+import { isXenRing, showXenRings } from "./dump_xen_ring.ts";
 import { ringJson } from "../render/ring_json.ts";
 
 const MANUAL = `
@@ -60,15 +61,19 @@ export function dumpRingCommand(context: Context): CommandUnknownOpts {
       const chains: SnapshotOptions = recent === undefined
         ? { chains: "outstanding" }
         : { chains: "recent", recentCount: recent };
-      const render = json ? ringJson : await textRenderer(plain === true, limit);
       let findings = 0;
       let first = true;
-      for await (const report of reports(context, attachment, chains)) {
+      const show = async (text: string, count: number) => {
         if (!first && !json && !plain) await context.print("");
         first = false;
-        await context.print(render(report));
-        findings += report.snapshot.findings.length;
+        await context.print(text);
+        findings += count;
         context.signal.throwIfAborted();
+      };
+      const xen = await showXenRings(attachment, { ...options, show });
+      const render = json ? ringJson : await textRenderer(plain === true, limit);
+      for await (const report of reports(context, attachment, chains, xen)) {
+        await show(render(report), report.snapshot.findings.length);
       }
       if (check && findings > 0) context.exit(EXIT.findings);
     });
@@ -92,10 +97,13 @@ function parseLimit(text: string): number {
 
 async function* reports(
   context: Context,
-  { memory, devices, target }: Attachment,
+  attachment: Attachment,
   options: SnapshotOptions,
+  shown: number,
 ): AsyncGenerator<RingReport> {
-  const selected = selectQueues(devices, target);
+  const { devices, target } = attachment;
+  const selected = selectQueues(devices, target).filter(({ queue }) => !isXenRing(queue));
+  if (shown > 0 && selected.every(({ queue }) => queue.ring === null)) return;
   if (selected.length === 0) throw nothing(target.text, "the guest has no queues that are known");
   if (selected.every(({ queue }) => queue.ring === null)) {
     throw nothing(target.text, selected[0].queue.note || selected[0].device.note);
@@ -103,7 +111,7 @@ async function* reports(
   for (const queue of selected) {
     if (!isReadable(queue)) {
       context.warn(`guestmem: ${queue.target}: ${queue.queue.note || "no ring"}`);
-    } else yield reportRing(memory, queue, await typeOf(queue.device), options);
+    } else yield reportRing(attachment.memory, queue, await typeOf(queue.device), options);
   }
 }
 

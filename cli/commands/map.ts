@@ -6,9 +6,10 @@
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { verifyRegions } from "../../lib/memory/verify.ts";
 import { openTarget } from "../../lib/source/attach.ts";
-import { type Context, interrupted } from "../context.ts";
+import { type Context, interrupted, UsageError } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { HELP, openOptions } from "../options.ts";
+import { parseCount } from "../parse.ts";
 import { memoryJson, memorySummary, memoryTable } from "../render/memory_table.ts";
 import { renderPlain, renderTable } from "../render/table.ts";
 
@@ -26,23 +27,47 @@ populated: sparse memory stays sparse.
 
 ACCESS is what this mapping may do, PAGE the page size behind it, OFFSET where the region starts in
 its backing, READ how the two reads went: ok, or the errno. A region that can not be read makes the
-exit code 1. With --hold the mapping is kept until Ctrl-C.`;
+exit code 1. With --hold the mapping is kept until Ctrl-C.
+
+Xen: a list of grants or frames is mapped as it is given; each that can not be says why, and makes the
+exit code 1. A destroyed domain whose pages are still held stays as a zombie until they are let go.
+
+  $ guestmem map xen:3 --grants 8,531-532,900 --hold
+  REF  STATE                          BYTES
+    8  mapped
+  531  mapped                         hello
+  532  granted to domain 7, not to us
+  900  free: nothing is granted by it
+  2 of 4 grants mapped read-only; held until Ctrl-C; the domain can not go away completely meanwhile
+
+The other half of an experiment: \`guestmem map --offer 3\` grants a page of ours to domain 3.`;
 
 /** `map` */
 export function mapCommand(context: Context): CommandUnknownOpts {
   return new Command("map")
     .summary("map a guest's memory, print and verify the memory table")
     .description("Map a guest's memory, print the memory table, verify it, unmap.")
-    .argument("<target>", HELP.target)
+    .argument("[target]", HELP.target)
     .option("--write", "map writable; the default is read-only")
     .option("--hold", "keep the mapping until Ctrl-C")
     .option("--no-verify", "do not read the first and last byte of each region")
+    .option("--frames <list>", "Xen: these frames alone, such as 0x100-0x1ff (ends included)")
+    .option("--machine", "Xen: --frames are machine frames, not the guest's own numbers")
+    .option("--grants <list>", "Xen: these grants of the domain, such as 8,9,10-20")
+    .option("--notify-on-unmap [port]", "Xen: at unmap an event to PORT, or clear the first byte")
+    .option("--offer <domid>", "Xen: grant new pages of ours to a domain until Ctrl-C")
+    .option("--pages <count>", "Xen: pages to offer", parseCount, 1)
+    .option("--text <text>", "Xen: what an offered page begins with", "")
+    .option("--yes", "Xen: map a running domain's memory writable without asking")
     .option("--layout <file>", HELP.layout)
     .option("--json", HELP.json)
     .option("--plain", HELP.plain)
     .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)
     .action(async (target, options) => {
+      const { isXenMap, mapXen } = await import("./map_xen.ts");
+      if (isXenMap(options)) return await mapXen(context, target, options);
+      if (target === undefined) throw new UsageError("missing target", HELP.target);
       await using attachment = await openTarget(target, openOptions(context, options));
       const { table } = attachment.memory;
       const verified = options.verify ? verifyRegions(table) : null;
