@@ -48,18 +48,8 @@ export class Area {
   /** Copies `target.length` bytes from the start of the area; null, or the errno that stopped it. */
   copy(target: Uint8Array): string | null {
     const live = this.#live();
-    if (live !== null && target.length <= this.length) {
-      target.set(target.length === live.length ? live : live.subarray(0, target.length));
-      return null;
-    }
-    let done = 0;
-    for (const { backing, offset, length } of this.#pieces) {
-      if (done >= target.length) break;
-      const part = target.subarray(done, Math.min(done + length, target.length));
-      const result = backing.copy(offset, part);
-      if (result.length < part.length) return result.errno ?? "EFAULT";
-      done += part.length;
-    }
+    if (live === null || target.length > this.length) return this.#copy(0, target);
+    target.set(target.length === live.length ? live : live.subarray(0, target.length));
     return null;
   }
 
@@ -72,20 +62,24 @@ export class Area {
       return Atomics.load(this.#words, offset >> 1);
     }
     const two = new Uint8Array(2);
-    const piece = this.#pieceAt(offset);
-    if (piece === null || piece.backing.copy(piece.offset, two).length < 2) return null;
-    return two[0] | (two[1] << 8);
+    return this.#copy(offset, two) === null ? two[0] | (two[1] << 8) : null;
   }
 
-  #pieceAt(offset: number): { backing: Backing; offset: number } | null {
+  /** Copies from an offset on, piece by piece: null, or the errno that stopped it. */
+  #copy(from: number, target: Uint8Array): string | null {
     let start = 0;
-    for (const piece of this.#pieces) {
-      if (offset < start + piece.length) {
-        return { backing: piece.backing, offset: piece.offset + offset - start };
-      }
-      start += piece.length;
+    let done = 0;
+    for (const { backing, offset, length } of this.#pieces) {
+      const into = from + done - start;
+      start += length;
+      if (into >= length) continue;
+      const part = target.subarray(done, done + length - into);
+      const result = backing.copy(offset + into, part);
+      if (result.length < part.length) return result.errno ?? "EFAULT";
+      done += part.length;
+      if (done === target.length) return null;
     }
-    return null;
+    return done === target.length ? null : "EFAULT";
   }
 
   /** The area in place, or null. Views are made again only when the backing's buffer is another. */

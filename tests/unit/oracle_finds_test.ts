@@ -1,0 +1,45 @@
+/**
+ * What the oracle and the fuzzer found the walker to get wrong, each drawn as small as it goes.
+ */
+import { assertEquals } from "@std/assert";
+import { guestAddress } from "../../lib/address.ts";
+import { BufferBacking } from "../../lib/memory/backing.ts";
+import { GuestMemory } from "../../lib/memory/guest_memory.ts";
+import type { Region } from "../../lib/memory/region.ts";
+import { RegionTable } from "../../lib/memory/region_table.ts";
+import { openRing } from "../../lib/ring/ring.ts";
+import { AT, drawnConfig, DrawnRing, MEMORY } from "../support/ring_memory.ts";
+
+function region(guest: number | bigint, length: number, more: Partial<Region> = {}): Region {
+  return {
+    guest: guestAddress(guest),
+    length: BigInt(length),
+    backing: new BufferBacking(new ArrayBuffer(length)),
+    offset: 0,
+    access: "ro",
+    name: `${guest}`,
+    user: null,
+    ...more,
+  };
+}
+
+function memoryOf(...regions: Region[]): GuestMemory {
+  return new GuestMemory(new RegionTable(regions));
+}
+
+Deno.test("an index whose two bytes lie in two regions is read from both", () => {
+  //  available ring  flags flags idx │ idx …        the border is within the index
+  //  region          low ────────────┘ high         and low's backing goes on with other bytes
+  const drawn = new DrawnRing(drawnConfig("split", 8)).descriptor(0, { address: 0, length: 4 });
+  const border = AT.driver + 3;
+  drawn.available(0x01fe, [0, 0]).used(0x01fe, []);
+  const low = new Uint8Array(drawn.buffer.slice(0));
+  const high = drawn.buffer.slice(border);
+  low.fill(0xee, border);
+  const memory = memoryOf(
+    region(0, border, { backing: new BufferBacking(low.buffer) }),
+    region(border, MEMORY - border, { backing: new BufferBacking(high) }),
+  );
+  assertEquals(openRing(memory, drawn.config).indices()?.available.index, 0x0200);
+  assertEquals(openRing(memory, drawn.config).snapshot().inFlight, 2);
+});
