@@ -7,7 +7,7 @@ import { ADDRESS_LIMIT, hex } from "../address.ts";
 import type { Finding } from "../finding.ts";
 import type { RegionTable } from "../memory/region_table.ts";
 import { Area } from "./area.ts";
-import type { RingConfig } from "./config.ts";
+import type { RingConfig, RingPosition } from "./config.ts";
 import { finding } from "./sections.ts";
 import { areaShapes, MAX_QUEUE_SIZE } from "./spec.ts";
 
@@ -53,6 +53,7 @@ export function checkConfig(table: RegionTable, config: RingConfig): CheckedConf
     return area;
   };
   const [descriptor, driver, device] = [locate("descriptor"), locate("driver"), locate("device")];
+  checkStart(config, findings);
   const whole = descriptor !== null && driver !== null && device !== null;
   return { findings, areas: whole ? { descriptor, driver, device } : null };
 }
@@ -68,6 +69,32 @@ function checkSize(config: RingConfig, findings: Finding[]): boolean {
     return false;
   }
   return true;
+}
+
+/** 2.8.1: a packed ring's positions are slots. Where a walk starts a peer or a file may have said. */
+function checkStart(config: RingConfig, findings: Finding[]): void {
+  const { format, size, start } = config;
+  if (format === "split" || start === undefined || isSlot(start, size)) return;
+  const text = `slot ${start.index} in a ring of ${size}`;
+  findings.push(finding(format, "head-out-of-range", "start position", text));
+}
+
+/** A packed ring's configuration without the positions that are no slots of it. */
+export function withSlotsOnly(config: RingConfig): RingConfig {
+  const { size, start, fetched, used, ...rest } = config;
+  const kept = (name: string, position?: RingPosition) =>
+    position !== undefined && isSlot(position, size) ? { [name]: position } : {};
+  return {
+    ...rest,
+    size,
+    ...kept("start", start),
+    ...kept("fetched", fetched),
+    ...kept("used", used),
+  };
+}
+
+function isSlot({ index }: RingPosition, size: number): boolean {
+  return Number.isInteger(index) && index >= 0 && index < size;
 }
 
 function checkAlignment(

@@ -24,16 +24,19 @@ export interface RingConfig {
   readonly features: bigint;
   /**
    * Where the walk starts, if not at the used index: a consumer's next position. Split: free-running
-   * index. Packed: slot and wrap counter.
+   * index. Packed: slot and wrap counter; one that is no slot is a finding and not used.
    */
   readonly start?: RingPosition;
-  /** How far the device has fetched, where it is known (split: index; packed: slot and wrap). */
+  /** How far the device has fetched, where it is known (split: index; packed: slot). */
   readonly fetched?: RingPosition;
-  /** The device's used position, where known; packed rings do not tell it themselves. */
+  /**
+   * The device's used position, where known; packed rings do not tell it themselves. Asked for some
+   * time ago, it counts only where the ring bears it out; the lap is taken from the ring's flags.
+   */
   readonly used?: RingPosition;
 }
 
-/** A position in a ring. Split rings ignore `wrap`. */
+/** A position in a ring. Split rings ignore `wrap`, and only `start` of a packed one needs it. */
 export interface RingPosition {
   readonly index: number;
   readonly wrap: boolean;

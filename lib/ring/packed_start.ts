@@ -34,7 +34,7 @@ export interface PackedSpan {
 export function knownStart(words: Uint32Array, config: RingConfig): RingPosition | null {
   if (config.start !== undefined) return config.start;
   const slot = config.used?.index;
-  if (slot === undefined || slot >= config.size || !withDevice(words, slot)) return null;
+  if (slot === undefined || !withDevice(words, slot)) return null;
   const onlyStale = staleBefore(words, slot, config.size);
   return onlyStale ? { index: slot, wrap: availBit(words, slot) } : null;
 }

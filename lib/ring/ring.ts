@@ -5,7 +5,7 @@
  */
 import type { Finding } from "../finding.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { checkConfig } from "./check_config.ts";
+import { checkConfig, withSlotsOnly } from "./check_config.ts";
 import type { RingConfig } from "./config.ts";
 import { PackedRing } from "./packed_ring.ts";
 import type { Ring, RingSnapshot } from "./snapshot.ts";
@@ -21,7 +21,7 @@ export function openRing(memory: GuestMemory, config: RingConfig): Ring {
   if (areas === null) return new UnreadableRing(config, findings);
   return config.format === "split"
     ? new SplitRing(memory, config, areas, findings)
-    : new PackedRing(memory, config, areas, findings);
+    : new PackedRing(memory, withSlotsOnly(config), areas, findings);
 }
 
 class UnreadableRing implements Ring {

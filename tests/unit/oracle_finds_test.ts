@@ -7,6 +7,7 @@ import { BufferBacking } from "../../lib/memory/backing.ts";
 import { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import type { Region } from "../../lib/memory/region.ts";
 import { RegionTable } from "../../lib/memory/region_table.ts";
+import type { Finding } from "../../lib/finding.ts";
 import { openRing } from "../../lib/ring/ring.ts";
 import { AT, drawnConfig, DrawnRing, MEMORY } from "../support/ring_memory.ts";
 
@@ -27,6 +28,10 @@ function memoryOf(...regions: Region[]): GuestMemory {
   return new GuestMemory(new RegionTable(regions));
 }
 
+function seen(findings: readonly Finding[]): string[] {
+  return findings.map(({ code, place }) => `${code} @ ${place}`);
+}
+
 Deno.test("an index whose two bytes lie in two regions is read from both", () => {
   //  available ring  flags flags idx │ idx …        the border is within the index
   //  region          low ────────────┘ high         and low's backing goes on with other bytes
@@ -42,4 +47,15 @@ Deno.test("an index whose two bytes lie in two regions is read from both", () =>
   );
   assertEquals(openRing(memory, drawn.config).indices()?.available.index, 0x0200);
   assertEquals(openRing(memory, drawn.config).snapshot().inFlight, 2);
+});
+
+Deno.test("a start beyond the ring is a finding, and the flags say where to walk instead", () => {
+  //  slot  0  1 │ … 9     a front-end may say any 15 bits
+  //        A  .   start
+  const drawn = new DrawnRing(drawnConfig("packed", 2, { start: { index: 9, wrap: true } }))
+    .slot(0, { flags: 0x80 });
+  const ring = openRing(drawn.memory, drawn.config);
+  assertEquals(seen(ring.snapshot().findings), ["head-out-of-range @ start position"]);
+  assertEquals(ring.snapshot().chainCount, 1);
+  assertEquals([ring.indices()?.available.index, ring.indices()?.inFlight], [1, 1]);
 });
