@@ -88,11 +88,13 @@ export class Arena {
     const buffer = backing.live(from + (address - start), 1);
     if (buffer === null || from % 4 !== 0 || start % 4 !== 0) return false;
     const bytes = Math.min(this.#table.endOf(index) - start, WINDOW + 2 ** 20);
-    if (this.#buffer !== buffer || this.#offset !== from) {
-      this.#live = new Int32Array(buffer, from, Math.floor(bytes / 4));
+    const words = Math.floor(bytes / 4);
+    // Two regions may be the same bytes, and one of them end earlier.
+    if (this.#buffer !== buffer || this.#offset !== from || this.#live.length !== words) {
+      this.#live = new Int32Array(buffer, from, words);
     }
     [this.#buffer, this.#backing, this.#offset] = [buffer, backing, from];
-    [this.#start, this.#end] = [start, start + this.#live.length * 4];
+    [this.#start, this.#end] = [start, start + words * 4];
     return address + length <= this.#end;
   }
 

@@ -59,3 +59,24 @@ Deno.test("a start beyond the ring is a finding, and the flags say where to walk
   assertEquals(ring.snapshot().chainCount, 1);
   assertEquals([ring.indices()?.available.index, ring.indices()?.inFlight], [1, 1]);
 });
+
+Deno.test("a table is not read past its region, though another region has more of the same bytes", () => {
+  //  bytes      0 ─────────── 0x10000 ───────────── 0x20000
+  //  0x1000000  [ alias, all of it                 )
+  //  0          [ low        )  hole
+  const drawn = new DrawnRing(drawnConfig("split", 4));
+  const table = 0x10000 - 16;
+  drawn.descriptor(0, { address: 0x1008000, length: 16, flags: 4 })
+    .descriptor(1, { address: table, length: 32, flags: 4 })
+    .descriptor(0, { address: 0, length: 8 }, 0x8000)
+    .descriptor(0, { address: 0, length: 8, flags: 1, next: 1 }, table)
+    .descriptor(1, { address: 0, length: 8 }, table)
+    .available(0, [0, 1]);
+  const backing = new BufferBacking(drawn.buffer);
+  const memory = memoryOf(
+    region(0, 0x10000, { backing }),
+    region(0x1000000, 0x20000, { backing }),
+  );
+  const snapshot = openRing(memory, drawn.config).snapshot();
+  assertEquals(seen(snapshot.findings), ["indirect-outside-memory @ descriptor 1"]);
+});
