@@ -61,17 +61,19 @@ export class Arena {
     if (address < start || address + length > this.#end) {
       return this.#move(address, length)
         ? this.locate(address, length, at)
-        : this.#copy(address, length, at);
+        : this.#copy(BigInt(address), length, at);
     }
     const live = this.#live;
     const buffer = (this.#backing as Backing).live(this.#offset + (address - start), length);
-    if (buffer !== this.#buffer || (address & 3) !== 0) return this.#copy(address, length, at);
+    if (buffer !== this.#buffer || (address & 3) !== 0) {
+      return this.#copy(BigInt(address), length, at);
+    }
     this.source = live;
     return (address - start) / 4;
   }
 
   /** Copies a whole table; the index of its first word in `words`, or -1. */
-  fetch(address: number, length: number): number {
+  fetch(address: bigint, length: number): number {
     const at = this.reserve(length);
     return this.#copy(address, length, at);
   }
@@ -98,9 +100,9 @@ export class Arena {
     return address + length <= this.#end;
   }
 
-  #copy(address: number, length: number, at: number): number {
+  #copy(address: bigint, length: number, at: number): number {
     const bytes = new Uint8Array(this.words.buffer, at * 4, length);
     this.source = this.words;
-    return this.#memory.copy(BigInt(address), bytes) === null ? at : -1;
+    return this.#memory.copy(address, bytes) === null ? at : -1;
   }
 }

@@ -79,7 +79,7 @@ function locate(
   const { address, length, place } = table;
   const outside = address + BigInt(length) > ADDRESS_LIMIT ||
     source.memory.status(address, BigInt(length)) !== "ok";
-  const base = outside ? -1 : source.arena.fetch(Number(address), entries * 16);
+  const base = outside ? -1 : source.arena.fetch(address, entries * 16);
   if (base < 0) {
     const text = `table [${hex(address)}, +${hex(length)}) can not be read`;
     builder.find("indirect-outside-memory", place, text);

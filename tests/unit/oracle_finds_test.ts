@@ -80,3 +80,18 @@ Deno.test("a table is not read past its region, though another region has more o
   const snapshot = openRing(memory, drawn.config).snapshot();
   assertEquals(seen(snapshot.findings), ["indirect-outside-memory @ descriptor 1"]);
 });
+
+Deno.test("a table above 2^53 is read at its address, not at the nearest double", () => {
+  const high = (1n << 53n) + 1n;
+  const drawn = new DrawnRing(drawnConfig("split", 4));
+  drawn.descriptor(0, { address: high, length: 16, flags: 4 }).available(0, [0]);
+  const table = new DataView(new ArrayBuffer(16));
+  table.setUint32(8, 24, true);
+  const memory = memoryOf(
+    region(0, MEMORY, { backing: new BufferBacking(drawn.buffer) }),
+    region(high - 1n, 1),
+    region(high, 16, { backing: new BufferBacking(table.buffer) }),
+  );
+  const snapshot = openRing(memory, drawn.config).snapshot();
+  assertEquals([snapshot.chain(0).readable, snapshot.findings], [24, []]);
+});
