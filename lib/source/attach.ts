@@ -8,6 +8,7 @@ import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import type { Guest } from "../guest/guest.ts";
 import { parseTarget, type Target } from "../guest/target.ts";
+import { type Addition, composed, parseAddition } from "./compose.ts";
 import { sourceFor, SOURCES } from "./registry.ts";
 import type { Attachment, AttachOptions } from "./source.ts";
 
@@ -19,6 +20,10 @@ export interface OpenOptions {
   readonly layout?: string | null;
   readonly signal?: AbortSignal | null;
   readonly log?: (line: string) => void;
+  /** Memory of other targets to put in: `GPA=TARGET[:OFFSET+LENGTH][:ro|rw]`, see `compose.ts`. */
+  readonly add?: readonly string[];
+  /** What is added may take the place of memory that is there. Default false. */
+  readonly replace?: boolean;
   /** Default: the real system calls. */
   readonly sys?: Sys;
 }
@@ -28,6 +33,15 @@ export interface OpenOptions {
  * (stage `parse` for a text that is no target) or `SyscallError`.
  */
 export async function openTarget(text: string, options: OpenOptions = {}): Promise<Attachment> {
+  const additions = (options.add ?? []).map(addition);
+  const base = await openOne(text, options);
+  if (additions.length === 0) return base;
+  const open = (target: string, write: boolean) =>
+    openOne(target, { ...options, write, layout: null });
+  return await composed(base, { additions, replace: options.replace ?? false, open });
+}
+
+async function openOne(text: string, options: OpenOptions): Promise<Attachment> {
   const full = complete(options);
   const target = parsed(text, full.sys);
   const source = await sourceFor(target.scheme);
@@ -61,6 +75,15 @@ export async function findGuests(options: OpenOptions = {}): Promise<Found> {
     }
   }
   return { guests, problems };
+}
+
+function addition(text: string): Addition {
+  try {
+    return parseAddition(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new SourceError("target", "parse", "failed", error.message);
+  }
 }
 
 function complete(options: OpenOptions): AttachOptions {

@@ -1,0 +1,115 @@
+/**
+ * Several targets as one guest: `--add GPA=TARGET[:OFFSET+LENGTH][:ro|rw]`.
+ *
+ * @module
+ */
+import { guestAddress, parseNumber } from "../address.ts";
+import { SourceError } from "../errors.ts";
+import { compose, place, type Segment } from "../memory/compose.ts";
+import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
+import { type Access, regionEnd } from "../memory/region.ts";
+import type { Attachment } from "./source.ts";
+
+/** One `--add`. */
+export interface Addition {
+  /** Where it goes. */
+  readonly guest: bigint;
+  /** The other target. */
+  readonly target: string;
+  /** [offset, offset + length) of that target's guest addresses; null for all it has. */
+  readonly part: { readonly offset: bigint; readonly length: bigint } | null;
+  readonly access: Access;
+}
+
+const GRAMMAR = "GPA=TARGET[:OFFSET+LENGTH][:ro|rw]";
+
+/** Parses an addition; `ro` unless it says `rw`. Throws SyntaxError. */
+export function parseAddition(text: string): Addition {
+  const match = /^([^=]+)=(.+?)(?::([^:+]+)\+([^:+]+))?(?::(ro|rw))?$/.exec(text);
+  if (!match) throw new SyntaxError(`not an addition: "${text}" (want ${GRAMMAR})`);
+  const [, guest, target, offset, length, access] = match;
+  const part = offset === undefined
+    ? null
+    : { offset: parseNumber(offset), length: parseNumber(length) };
+  return { guest: parseNumber(guest), target, part, access: access === "rw" ? "rw" : "ro" };
+}
+
+/** How an addition's target is attached: read-write only where it says so. */
+export type OpenAddition = (target: string, write: boolean) => Promise<Attachment>;
+
+/** What to add, and whether it may take the place of memory that is there. */
+export interface ComposeOptions {
+  readonly additions: readonly Addition[];
+  readonly replace: boolean;
+  readonly open: OpenAddition;
+}
+
+/**
+ * One attachment over a guest and what is added to it. It owns all of them: they are disposed in
+ * reverse order, also where composing fails. Throws `SourceError` (stage `compose`) for an overlap
+ * without `replace`, for a part that holds no memory, and what `open` throws.
+ */
+export async function composed(base: Attachment, options: ComposeOptions): Promise<Attachment> {
+  await using undo = new AsyncDisposableStack();
+  undo.use(base);
+  const parts: { addition: Addition; attachment: Attachment }[] = [];
+  for (const addition of options.additions) {
+    const attachment = undo.use(await options.open(addition.target, addition.access === "rw"));
+    parts.push({ addition, attachment });
+  }
+  let memory = join(base, parts, options.replace);
+  const owned = undo.move();
+  return {
+    target: base.target,
+    note: base.note,
+    monitor: base.monitor,
+    get memory() {
+      return memory;
+    },
+    get writable() {
+      return memory instanceof WritableGuestMemory ? memory : null;
+    },
+    get devices() {
+      return base.devices;
+    },
+    async refresh() {
+      await base.refresh();
+      for (const { attachment } of parts) await attachment.refresh();
+      memory = join(base, parts, options.replace);
+    },
+    kicks: base.kicks?.bind(base),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+type Part = { readonly addition: Addition; readonly attachment: Attachment };
+
+function join(base: Attachment, parts: readonly Part[], replace: boolean): GuestMemory {
+  const { name, table } = base.memory;
+  try {
+    const whole = parts.reduce((sum, part) => compose(sum, place(segment(part)), replace), table);
+    const writable = base.writable !== null ||
+      parts.some(({ addition }) => addition.access === "rw");
+    return writable ? new WritableGuestMemory(whole, name) : new GuestMemory(whole, name);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const { scheme } = base.target;
+    const remedy = replace ? "" : "--replace puts it in place of what is there";
+    throw new SourceError(scheme, "compose", "failed", error.message, remedy, { cause: error });
+  }
+}
+
+function segment({ addition, attachment }: Part): Segment {
+  const { memory } = attachment;
+  const { offset, length } = addition.part ?? everything(memory);
+  const { guest, access, target: name } = addition;
+  return { guest: guestAddress(guest), from: memory, offset, length, access, name };
+}
+
+/** From the first byte of a memory to its last. */
+function everything(memory: GuestMemory): { offset: bigint; length: bigint } {
+  const { regions } = memory.table;
+  const [first, last] = [regions[0], regions[regions.length - 1]];
+  if (first === undefined) throw new RangeError(`${memory.name} has no memory`);
+  return { offset: first.guest, length: regionEnd(last) - first.guest };
+}
