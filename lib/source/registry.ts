@@ -18,9 +18,12 @@ export const SOURCES: readonly SourceEntry[] = [
   { scheme: "shm", load: async () => (await import("./file.ts")).shmSource },
   { scheme: "core", load: async () => (await import("./core.ts")).coreSource },
   { scheme: "qemu", load: async () => (await import("./qemu.ts")).qemuSource },
+  { scheme: "proc", load: async () => (await import("./proc.ts")).procSource },
   { scheme: "vhost", load: async () => (await import("./vhost.ts")).vhostSource },
   { scheme: "xen", load: async () => (await import("./xen.ts")).xenSource },
   { scheme: "ivshmem", load: async () => (await import("./ivshmem.ts")).ivshmemSource },
+  { scheme: "pci", load: async () => (await import("./pci.ts")).pciSource },
+  { scheme: "mmio", load: async () => (await import("./mmio.ts")).mmioSource },
 ];
 
 /** The source of a scheme, or null where there is none. */
