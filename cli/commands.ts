@@ -56,6 +56,11 @@ export const COMMANDS: readonly CommandEntry[] = [
       (await import("./commands/ivshmem_server.ts")).ivshmemServerCommand(context),
   },
   {
+    name: "demo",
+    summary: "run a guest of our own, to try everything on",
+    load: async (context) => (await import("./commands/demo.ts")).demoCommand(context),
+  },
+  {
     name: "doctor",
     summary: "show what this machine allows, and what to do about the rest",
     load: async (context) => (await import("./commands/doctor.ts")).doctorCommand(context),
@@ -72,10 +77,9 @@ export async function addCommands(
   context: Context,
   words: readonly string[],
 ): Promise<void> {
-  const rest = words[0] === "help" ? words.slice(1) : words;
   for (const { name, summary, load } of table) {
-    const command = rest[0] === name
-      ? await load(context, rest.slice(1))
+    const command = words[0] === name
+      ? await load(context, words.slice(1))
       : new Command(name).summary(summary);
     parent.addCommand(command);
     inherit(command, parent);

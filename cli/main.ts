@@ -12,12 +12,13 @@ import { describeFailure, EXIT, type Failure } from "./failure.ts";
 import { OutputClosed, printError, processContext } from "./output.ts";
 import { setColorEnabled } from "./render/colors.ts";
 
-const DESCRIPTION =
-  `Maps a virtual machine's memory and shows what is in it: live virtio rings first,
-any bytes second. Read-only unless told otherwise.
-
-A target is one word for every command: SCHEME:WHAT[/DEVICE[:QUEUE]], such as
-qemu:4242/blk0:0, shm:ram or file:guest.ram. \`guestmem find\` lists them.`;
+// A paragraph is a line: the argument parser wraps it.
+const DESCRIPTION = [
+  "Maps a virtual machine's memory and shows what is in it: live virtio rings first, any bytes " +
+  "second. Read-only unless told otherwise.",
+  "A target is one word for every command: SCHEME:WHAT[/DEVICE[:QUEUE]], such as " +
+  "qemu:4242/blk0:0, shm:ram or file:guest.ram. `guestmem find` lists them.",
+].join("\n\n");
 
 const AFTER = `
 Examples:
@@ -44,7 +45,7 @@ async function run(words: string[], context: Context, ending: Ending): Promise<v
     .configureOutput({
       writeOut: (text) => ending.text += text,
       writeErr: (text) => printError(text.trimEnd()),
-      outputError: (text) => printFailure(usageFailure(text)),
+      outputError: (text) => printFailure(usageFailure(text, words)),
     })
     .addHelpText("after", AFTER)
     .exitOverride();
@@ -53,14 +54,15 @@ async function run(words: string[], context: Context, ending: Ending): Promise<v
 }
 
 /** commander says `error: text` and maybe `(Did you mean find?)`; we say it as we say everything. */
-function usageFailure(text: string): Failure {
+function usageFailure(text: string, [verb]: readonly string[]): Failure {
   const [message, ...hints] = text.trim().replace(/^error: /, "").split("\n");
   const hint = hints.join(" ").replace(/^\(Did/, "did").replace(/\)$/, "");
-  return {
-    code: EXIT.usage,
-    message,
-    remedy: hint || "`guestmem help` lists commands and options",
-  };
+  const help = isCommand(verb) ? `guestmem help ${verb}` : "guestmem help";
+  return { code: EXIT.usage, message, remedy: hint || `\`${help}\` has the manual` };
+}
+
+function isCommand(word: string | undefined): boolean {
+  return COMMANDS.some(({ name }) => name === word);
 }
 
 function printFailure({ message, remedy }: Failure): void {
@@ -90,14 +92,20 @@ function interruptible(): AbortSignal {
   return controller.signal;
 }
 
+/** `help dump ring` is `dump ring --help`, at any depth; nothing at all is a call for help. */
+function wordsOf(args: readonly string[]): string[] {
+  const [first = "help", ...rest] = args;
+  if (first !== "help") return [first, ...rest];
+  return rest.length === 0 || isCommand(rest[0]) ? [...rest, "--help"] : rest;
+}
+
 async function main(): Promise<void> {
   const ending: Ending = { code: EXIT.done, text: "" };
   const signal = interruptible();
   const context = processContext(signal, (code) => ending.code = code);
   setColorEnabled(context.terminal && !Deno.noColor);
-  const words = Deno.args.length === 0 ? ["help"] : Deno.args;
   try {
-    await run([...words], context, ending);
+    await run(wordsOf(Deno.args), context, ending);
     if (signal.aborted) ending.code = EXIT.interrupted;
   } catch (error) {
     ending.code = failed(error, signal.aborted);

@@ -37,9 +37,3 @@ function escaped(character: string): string {
 export function escapeLines(text: string): string {
   return text.split("\n").map(escape).join("\n");
 }
-
-/** {@linkcode escape}, cut to at most `limit` characters with an ellipsis. */
-export function escapeShort(text: string, limit: number): string {
-  const safe = escape(text);
-  return safe.length <= limit ? safe : safe.slice(0, limit - 1) + "…";
-}

@@ -8,6 +8,7 @@
 const PER_LINE = 16;
 /** Lines formatted in one go; about 320 KiB of text, which stays in a core's cache. */
 const LINES = 4096;
+const BLOCK = LINES * PER_LINE;
 const STAR = new TextEncoder().encode("*\n");
 
 /** Two hexadecimal digits as the little-endian u16 that stores them in reading order. */
@@ -51,39 +52,33 @@ export class Hexdump {
     this.#view = new DataView(this.#text.buffer);
   }
 
-  /** How many bytes {@linkcode bytes} takes at most in one call. */
-  static readonly limit = LINES * PER_LINE - PER_LINE;
-
   /**
-   * Lines for at most {@linkcode Hexdump.limit} bytes at `address`. Lines start at multiples of 16,
-   * so the first may be short. The result is valid until the next call.
+   * Lines for bytes at `address`, in pieces that are valid until the next one is taken. Lines start at
+   * multiples of 16, so the first may be short.
    */
-  bytes(address: bigint, bytes: Uint8Array): Uint8Array[] {
-    const parts: Uint8Array[] = [];
+  *bytes(address: bigint, bytes: Uint8Array): Generator<Uint8Array> {
     const skew = Number(address % BigInt(PER_LINE));
     const first = skew === 0 ? 0 : Math.min(bytes.length, PER_LINE - skew);
-    if (first > 0) parts.push(this.#short(address, bytes.subarray(0, first)));
-    const whole = (bytes.length - first) & -PER_LINE;
-    if (whole > 0) {
-      this.#whole(address + BigInt(first), bytes.subarray(first, first + whole), parts);
+    if (first > 0) yield this.#short(address, bytes.subarray(0, first));
+    const end = first + ((bytes.length - first) & -PER_LINE);
+    for (let at = first; at < end; at += BLOCK) {
+      yield* this.#whole(address + BigInt(at), bytes.subarray(at, Math.min(end, at + BLOCK)));
     }
-    const rest = bytes.subarray(first + whole);
-    if (rest.length > 0) parts.push(this.#short(address + BigInt(first + whole), rest));
-    return parts;
+    if (end < bytes.length) yield this.#short(address + BigInt(end), bytes.subarray(end));
   }
 
-  /** Lines for a stretch of zeros of any length: at most a few where squeezed, else in pieces. */
-  *zeros(address: bigint, length: bigint): Generator<Uint8Array[]> {
-    const block = new Uint8Array(Hexdump.limit);
+  /** Lines for a stretch of zeros of any length: a few where they are squeezed. */
+  *zeros(address: bigint, length: bigint): Generator<Uint8Array> {
+    const block = new Uint8Array(BLOCK);
     const end = address + length;
     let at = address;
     while (at < end) {
-      // Two lines bring a `*` about; what follows it up to the last line needs no line of its own.
-      const lead = this.#squeeze ? 3n * 16n - at % 16n : BigInt(block.length);
-      const size = end - at < lead ? end - at : lead;
-      yield this.bytes(at, block.subarray(0, Number(size)));
+      // Two lines bring a `*` about; what follows up to the last line needs none of its own.
+      const room = this.#squeeze ? 3n * 16n - at % 16n : BigInt(BLOCK) - at % 16n;
+      const size = end - at < room ? end - at : room;
+      yield* this.bytes(at, block.subarray(0, Number(size)));
       at += size;
-      if (this.#squeeze && at < end) at = end - end % 16n > at ? end - end % 16n : at;
+      if (this.#squeeze && at < end - end % 16n) at = end - end % 16n;
     }
   }
 
@@ -100,54 +95,49 @@ export class Hexdump {
     this.#starred = false;
   }
 
-  #whole(address: bigint, bytes: Uint8Array, parts: Uint8Array[]): void {
-    let line = 0;
+  *#whole(address: bigint, bytes: Uint8Array): Generator<Uint8Array> {
     for (let at = 0; at < bytes.length;) {
       const end = this.#squeeze ? this.#fresh(bytes, at) : bytes.length;
-      if (end > at) {
-        const count = (end - at) / PER_LINE;
-        this.#run(line, address + BigInt(at), bytes.subarray(at, end));
-        parts.push(this.#text.subarray(line * this.#line, (line + count) * this.#line));
-        line += count;
-      }
-      at = end < bytes.length ? this.#repeated(bytes, end, parts) : end;
+      if (end > at) yield this.#run(address + BigInt(at), bytes.subarray(at, end));
+      at = end;
+      if (at === bytes.length) return;
+      if (!this.#starred) yield STAR;
+      this.#starred = true;
+      at = this.#repeated(bytes, at);
     }
   }
 
   /** End of the lines from `at` on that each differ from the one before. */
   #fresh(bytes: Uint8Array, at: number): number {
     const source = viewOf(bytes);
-    let end = at;
-    while (end < bytes.length && !(this.#repeatable && sameLine(source, end, this.#last))) {
-      keepLine(source, end, this.#last);
-      this.#repeatable = true;
-      this.#starred = false;
-      end += PER_LINE;
-    }
+    if (this.#repeatable && sameAsKept(source, at, this.#last)) return at;
+    const end = firstRepeat(source, at + PER_LINE);
+    keep(source, end - PER_LINE, this.#last);
+    this.#repeatable = true;
+    this.#starred = false;
     return end;
   }
 
-  /** End of the lines from `at` on that repeat the one before; shows the first of them as `*`. */
-  #repeated(bytes: Uint8Array, at: number, parts: Uint8Array[]): number {
+  /** End of the lines from `at` on that repeat the one before. */
+  #repeated(bytes: Uint8Array, at: number): number {
     const source = viewOf(bytes);
-    if (!this.#starred) parts.push(STAR);
-    this.#starred = true;
     let end = at;
-    while (end < bytes.length && sameLine(source, end, this.#last)) end += PER_LINE;
+    while (end < bytes.length && sameAsKept(source, end, this.#last)) end += PER_LINE;
     return end;
   }
 
-  /** Formats lines, as many as `bytes` fills; the caller keeps them within the template. */
-  #run(line: number, address: bigint, bytes: Uint8Array): void {
+  /** Formats lines, at most a block of them. */
+  #run(address: bigint, bytes: Uint8Array): Uint8Array {
     const layout = { text: this.#text, view: this.#view, length: this.#line, digits: this.#digits };
     for (let at = 0; at < bytes.length;) {
-      // An address' upper half changes at most once in a call: format up to there, then beyond.
+      // An address' upper half changes at most once in a block: format up to there, then beyond.
       const low = Number((address + BigInt(at)) & 0xffffffffn);
       const size = Math.min(bytes.length - at, 2 ** 32 - low);
       const high = Number((address + BigInt(at)) >> 32n);
-      formatLines(layout, line + at / PER_LINE, high, low, bytes.subarray(at, at + size));
+      formatLines(layout, at / PER_LINE, high, low, bytes.subarray(at, at + size));
       at += size;
     }
+    return this.#text.subarray(0, bytes.length / PER_LINE * this.#line);
   }
 
   /** A line of fewer than 16 bytes, padded so that the letters stand where they always do. */
@@ -165,13 +155,27 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-function sameLine(source: DataView, at: number, last: Uint32Array): boolean {
+function sameAsKept(source: DataView, at: number, last: Uint32Array): boolean {
   return source.getUint32(at, true) === last[0] && source.getUint32(at + 4, true) === last[1] &&
     source.getUint32(at + 8, true) === last[2] && source.getUint32(at + 12, true) === last[3];
 }
 
-function keepLine(source: DataView, at: number, last: Uint32Array): void {
+function keep(source: DataView, at: number, last: Uint32Array): void {
   for (let i = 0; i < 4; i++) last[i] = source.getUint32(at + i * 4, true);
+}
+
+/** Start of the first line from `at` on that equals the one before it; the end where none does. */
+function firstRepeat(source: DataView, at: number): number {
+  const end = source.byteLength;
+  for (let line = at; line < end; line += PER_LINE) {
+    if (
+      source.getUint32(line, true) === source.getUint32(line - 16, true) &&
+      source.getUint32(line + 4, true) === source.getUint32(line - 12, true) &&
+      source.getUint32(line + 8, true) === source.getUint32(line - 8, true) &&
+      source.getUint32(line + 12, true) === source.getUint32(line - 4, true)
+    ) return line;
+  }
+  return end;
 }
 
 interface LineLayout {

@@ -31,16 +31,11 @@ export function hexFormat(options: { end: bigint; squeeze: boolean }): MemoryFor
   const dump = new Hexdump(options);
   return {
     *span(span) {
-      if (span.kind === "zeros") {
-        for (const parts of dump.zeros(span.address, span.length)) yield* parts;
-      } else if (span.kind !== "bytes") {
+      if (span.kind === "zeros") yield* dump.zeros(span.address, span.length);
+      else if (span.kind === "bytes") yield* dump.bytes(span.address, span.bytes);
+      else {
         yield dump.close(span.address);
         yield encoder.encode(gapText(span) + "\n");
-      } else {
-        for (let at = 0; at < span.bytes.length; at += Hexdump.limit) {
-          const piece = span.bytes.subarray(at, at + Hexdump.limit);
-          yield* dump.bytes(span.address + BigInt(at), piece);
-        }
       }
     },
     *end(address) {

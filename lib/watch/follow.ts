@@ -50,6 +50,8 @@ interface Followed {
 const SAMPLES = 20;
 const SHORTEST = 1;
 const LONGEST = 50;
+/** The shorter of two distances in turn, as a part of the longer. */
+const SHORT = 0.3;
 /** Share of one processor that reading may take. */
 const SHARE = 0.1;
 /** Milliseconds between two looks at devices and memory layout. */
@@ -68,7 +70,6 @@ export async function* follow(
   let refreshed = performance.now();
   let next = performance.now() + interval;
   while (!signal.aborted) {
-    probe(followed);
     await sampleUntil(followed, next, signal, Math.min(LONGEST, interval / SAMPLES));
     if (signal.aborted) return;
     yield report(attachment, followed);
@@ -102,31 +103,25 @@ function ringOf(memory: GuestMemory, { queue }: ReadableQueue): Ring {
   return openRing(memory, queue.ring);
 }
 
-/** Two readings close together: how fast a ring is before it could lap. */
-function probe(followed: readonly Followed[]): void {
-  for (const one of followed) {
-    read(one);
-    read(one);
-  }
-}
-
 function read({ ring, sampler }: Followed): void {
   sampler.observe(ring.indices(), performance.now());
 }
 
+/** Reads all rings, at short and long distances in turn, until it is time for a report. */
 async function sampleUntil(
   followed: readonly Followed[],
   until: number,
   signal: AbortSignal,
-  step: number,
+  longest: number,
 ): Promise<void> {
-  while (!signal.aborted) {
+  for (let turn = 0; !signal.aborted; turn++) {
     const begin = performance.now();
     followed.forEach(read);
     const cost = performance.now() - begin;
     const left = until - performance.now();
     if (left <= 0) return;
-    const rest = Math.max(step, SHORTEST, cost / SHARE);
+    const pace = followed.reduce((least, { sampler }) => Math.min(least, sampler.pace()), longest);
+    const rest = Math.max(turn % 2 === 0 ? pace * SHORT : pace, SHORTEST, cost / SHARE);
     await new Promise((resolve) => setTimeout(resolve, Math.min(left, rest)));
   }
 }

@@ -2,10 +2,18 @@
  * From readings of a ring's indices to rates. Pure: the caller reads the ring and the clock.
  *
  * An index is a counter modulo M: 65536 for split rings, twice the size for packed ones (a slot and
- * a wrap counter). Between two readings only its movement modulo M is seen, so a movement is
- * believed only where M/2 could not have passed: neither did it move that far, nor does the fastest
- * rate seen lately times the time between the two. Otherwise that time is a gap, and no rate is
- * made up for it. Two readings close together (a probe) tell the rate before any gap can hide it.
+ * a wrap counter). Between two readings only its movement modulo M is seen:
+ *
+ * ```text
+ * readings   |  |            |  |            |  |          short and long times in turn
+ * movement    3       9       2      11       3            17 per two: believed where M is 128
+ * ```
+ *
+ * A steady ring can lap between all readings of one distance and seem to stand still; it can not at
+ * two distances. So the times between readings alternate; the short ones give a rate, and a time is
+ * believed only where that rate could not have carried the index M/2 far, and where it was not seen
+ * to move so far. What is not believed is a gap: it counts neither as movement nor as time, and where
+ * it is most of a report there is no rate.
  *
  * @module
  */
@@ -20,7 +28,7 @@ export interface RingRates {
   readonly samples: number;
   /** The last reading; null where the ring could not be read. */
   readonly indices: RingIndices | null;
-  /** Buffers (split) or slots (packed) made available per second; null after a gap. */
+  /** Buffers (split) or slots (packed) made available per second; null where most of the time is a gap. */
   readonly availableRate: number | null;
   /** The same, used. */
   readonly usedRate: number | null;
@@ -28,7 +36,7 @@ export interface RingRates {
   readonly usedAverage: number | null;
   /** Most that were with the device at a reading. */
   readonly inFlightWorst: number;
-  /** Sampling was too slow to count: see the module's text. */
+  /** Some of the time was too long to count in: see the module's text. */
   readonly gap: boolean;
   /** Milliseconds since the device last used a buffer, while at least one was with it; else 0. */
   readonly waiting: number;
@@ -40,115 +48,132 @@ export interface RingSampler {
   observe(indices: RingIndices | null, now: number): void;
   /** What happened since the last report, and a new start. */
   report(now: number): RingRates;
+  /** Milliseconds between two readings that this ring wants now; Infinity where it stands still. */
+  pace(): number;
 }
 
-interface Side {
-  /** Position at the last reading, modulo M. */
-  position: number;
-  /** Moved in this report's time. */
-  moved: number;
-  /** Fastest rate of this report's time and of the one before, per millisecond. */
-  peak: number;
-  lastPeak: number;
+/** Between two readings. */
+interface Span {
+  /** Milliseconds. */
+  readonly elapsed: number;
+  /** Movements modulo M. */
+  readonly available: number;
+  readonly used: number;
 }
 
-/** Shortest time between two readings that gives a rate worth believing, in milliseconds. */
-const SHORTEST = 0.02;
+/** Of one report's time. */
+interface Window {
+  start: number;
+  samples: number;
+  worst: number;
+  spans: Span[];
+  /** Of the spans shorter than the one before: how far the faster side moved, and in how long. */
+  short: { moved: number; elapsed: number };
+}
+
+/** The last reading. */
+interface Last {
+  readonly indices: RingIndices;
+  readonly time: number;
+  /** Milliseconds since the one before. */
+  readonly elapsed: number;
+}
+
+/** Part of M that a ring should move at most between two readings. */
+const STRIDE = 1 / 8;
 
 /** A sampler for rings of this format and size. */
 export function createSampler(config: RingConfig): RingSampler {
   const modulus = config.format === "split" ? 1 << 16 : config.size * 2;
-  const available = side();
-  const used = side();
-  let last: { indices: RingIndices; time: number } | null = null;
-  let current: RingIndices | null = null;
-  let window = { start: NaN, samples: 0, worst: 0, gap: false, counted: 0 };
   const total = { used: 0, counted: 0 };
+  let window = emptyWindow(NaN);
+  let last: Last | null = null;
+  let current: RingIndices | null = null;
   let usedMoved = NaN;
+  /** Slots per millisecond, by the short times of this report's time or of the one before. */
+  let rate = 0;
 
-  /** Counts what moved since the last reading; false where that can not be known. */
-  const count = (indices: RingIndices, elapsed: number): boolean => {
-    const moves = [
-      movement(available, position(indices.available, config), elapsed, modulus),
-      movement(used, position(indices.used, config), elapsed, modulus),
-    ];
-    if (moves.includes(null)) return false;
-    available.moved += moves[0] as number;
-    used.moved += moves[1] as number;
-    window.counted += elapsed;
-    return true;
+  const moved = (from: RingSide, to: RingSide) =>
+    (position(to, config) - position(from, config) + modulus) % modulus;
+
+  const step = (indices: RingIndices, now: number, before: Last): boolean => {
+    const elapsed = now - before.time;
+    const available = moved(before.indices.available, indices.available);
+    const used = moved(before.indices.used, indices.used);
+    if (elapsed <= 0) return used === 0;
+    window.spans.push({ elapsed, available, used });
+    if (elapsed < before.elapsed) {
+      window.short.moved += Math.max(available, used);
+      window.short.elapsed += elapsed;
+    }
+    return used === 0 && indices.inFlight > 0 && before.indices.inFlight > 0;
   };
 
-  const advance = (indices: RingIndices, now: number) => {
-    const before = used.moved;
-    let still = false;
-    if (last === null) {
-      available.position = position(indices.available, config);
-      used.position = position(indices.used, config);
-    } else if (count(indices, now - last.time)) {
-      still = indices.inFlight > 0 && last.indices.inFlight > 0 && used.moved === before;
-    } else window.gap = true;
-    if (!still) usedMoved = now;
-    last = { indices, time: now };
+  const refreshRate = () => {
+    const { moved, elapsed } = window.short;
+    if (elapsed > 0) rate = moved / elapsed;
   };
+
+  const believed = ({ elapsed, available, used }: Span) =>
+    Math.max(available, used, rate * elapsed) < modulus / 2;
 
   return {
     observe(indices, now) {
       if (Number.isNaN(window.start)) window.start = now;
       current = indices;
       window.samples++;
-      if (indices === null) {
-        last = null;
-        return;
-      }
-      advance(indices, now);
-      window.worst = Math.max(window.worst, indices.inFlight);
+      const still = indices !== null && last !== null && step(indices, now, last);
+      if (!still) usedMoved = now;
+      window.worst = Math.max(window.worst, indices?.inFlight ?? 0);
+      const elapsed = last === null ? 0 : now - last.time;
+      last = indices === null ? null : { indices, time: now, elapsed };
     },
     report(now) {
-      total.used += used.moved;
-      total.counted += window.counted;
-      const rates: RingRates = {
-        elapsed: Number.isNaN(window.start) ? 0 : now - window.start,
-        samples: window.samples,
+      refreshRate();
+      const { start, samples, worst, spans } = window;
+      const sure = sum(spans.filter(believed));
+      const all = sum(spans);
+      total.used += sure.used;
+      total.counted += sure.elapsed;
+      window = emptyWindow(now);
+      const known = sure.elapsed > all.elapsed / 2 ? sure.elapsed : 0;
+      return {
+        elapsed: Number.isNaN(start) ? 0 : now - start,
+        samples,
         indices: current,
-        availableRate: window.gap ? null : perSecond(available.moved, window.counted),
-        usedRate: window.gap ? null : perSecond(used.moved, window.counted),
+        availableRate: perSecond(sure.available, known),
+        usedRate: perSecond(sure.used, known),
         usedAverage: perSecond(total.used, total.counted),
-        inFlightWorst: window.worst,
-        gap: window.gap,
+        inFlightWorst: worst,
+        gap: sure.elapsed < all.elapsed,
         waiting: current !== null && current.inFlight > 0 ? Math.max(0, now - usedMoved) : 0,
       };
-      window = { start: now, samples: 0, worst: 0, gap: false, counted: 0 };
-      [available, used].forEach(turn);
-      return rates;
+    },
+    pace() {
+      refreshRate();
+      return rate === 0 ? Infinity : modulus * STRIDE / rate;
     },
   };
 }
 
-function side(): Side {
-  return { position: 0, moved: 0, peak: 0, lastPeak: 0 };
+function emptyWindow(start: number): Window {
+  return { start, samples: 0, worst: 0, spans: [], short: { moved: 0, elapsed: 0 } };
 }
 
-/** A new report begins: its rates are its own, the peak of the one before is remembered. */
-function turn(side: Side): void {
-  side.moved = 0;
-  side.lastPeak = side.peak;
-  side.peak = 0;
+function sum(spans: readonly Span[]): Span {
+  let [elapsed, available, used] = [0, 0, 0];
+  for (const span of spans) {
+    elapsed += span.elapsed;
+    available += span.available;
+    used += span.used;
+  }
+  return { elapsed, available, used };
 }
 
 /** Position modulo M. A packed ring's first lap has its wrap counter set: virtio 1.4, 2.8.1. */
 function position(side: RingSide, config: RingConfig): number {
   if (config.format === "split") return side.index;
   return side.wrap === false ? side.index + config.size : side.index;
-}
-
-/** How far a side moved; null where it may have been farther than is seen. */
-function movement(side: Side, to: number, elapsed: number, modulus: number): number | null {
-  const moved = (to - side.position + modulus) % modulus;
-  side.position = to;
-  if (elapsed >= SHORTEST) side.peak = Math.max(side.peak, moved / elapsed);
-  const fastest = Math.max(side.peak, side.lastPeak);
-  return moved >= modulus / 2 || fastest * elapsed >= modulus / 2 ? null : moved;
 }
 
 function perSecond(count: number, milliseconds: number): number | null {
