@@ -17,6 +17,8 @@ export class Arena {
   words: Int32Array = new Int32Array(256);
   /** Where the entries of the table located last stand now: guest memory, or `words` itself. */
   source: Int32Array = this.words;
+  /** Entries that {@linkcode Arena.fetch} has copied since `clear`. */
+  fetched = 0;
   #used = 0;
   readonly #memory: GuestMemory;
   readonly #table: RegionTable;
@@ -35,7 +37,7 @@ export class Arena {
 
   /** Forgets all tables; keeps the room. */
   clear(): void {
-    this.#used = 0;
+    this.#used = this.fetched = 0;
     this.#start = this.#end = 0;
   }
 
@@ -72,9 +74,14 @@ export class Arena {
     return (address - start) / 4;
   }
 
-  /** Copies a whole table; the index of its first word in `words`, or -1. */
+  /**
+   * Copies a whole table; the index of its first word in `words`, or -1. The copy is gone with the
+   * next table: what is fetched takes no room for longer than it is looked at.
+   */
   fetch(address: bigint, length: number): number {
     const at = this.reserve(length);
+    this.#used = at;
+    this.fetched += length / 16;
     return this.#copy(address, length, at);
   }
 

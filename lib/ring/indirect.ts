@@ -30,21 +30,20 @@ export interface TableSource {
   readonly arena: Arena;
 }
 
-/** Adds a table's entries to the chain. Returns how many entries were looked at. */
+/** Adds a table's entries to the chain. */
 export function addTable(
   source: TableSource,
   builder: ChainBuilder,
   table: TableReference,
-): number {
+): void {
   builder.indirect = true;
   checkReference(source, builder, table);
-  if (table.length === 0 || table.length % 16 !== 0) return 0;
-  const entries = Math.min(table.length >>> 4, MAX_TABLE_ENTRIES);
-  const base = locate(source, builder, table, entries);
-  if (base < 0) return 0;
-  return source.config.format === "split"
-    ? linked(source, builder, table.place, base, entries)
-    : consecutive(source, builder, table.place, base, entries);
+  if (table.length === 0 || table.length % 16 !== 0) return;
+  const entries = table.length >>> 4;
+  const base = locate(source, builder, table, Math.min(entries, MAX_TABLE_ENTRIES));
+  if (base < 0) return;
+  if (source.config.format === "split") linked(source, builder, table.place, base, entries);
+  else consecutive(source, builder, table.place, base, Math.min(entries, MAX_TABLE_ENTRIES));
 }
 
 function checkReference(source: TableSource, builder: ChainBuilder, table: TableReference): void {
@@ -87,32 +86,28 @@ function locate(
   return base;
 }
 
-/** Split: entry 0, then as `next` says. */
+/** Split: entry 0, then as `next` says, as far as a table is walked. */
 function linked(
   source: TableSource,
   builder: ChainBuilder,
   place: string,
   base: number,
   entries: number,
-): number {
+): void {
   const seen = new Set<number>();
-  for (let index = 0; !seen.has(index);) {
+  for (let index = 0; index < MAX_TABLE_ENTRIES;) {
     seen.add(index);
     const flags = flagsOf(source.arena, base, index, "split");
     const next = (flags & DESC_F.NEXT) !== 0 ? word3(source.arena, base, index) >>> 16 : null;
-    entry(source, builder, place, base, index, flags, next);
-    if (next === null) return seen.size;
+    const here = `${place}, entry ${index}`;
+    entry(source, builder, here, base, index, flags, next);
+    if (next === null) return;
     if (next >= entries) {
-      const text = `next is ${next} in a table of ${entries} entries`;
-      builder.find("next-out-of-range", `${place}, entry ${index}`, text);
-      return seen.size;
+      return builder.find("next-out-of-range", here, `next is ${next} in a table of ${entries}`);
     }
-    if (seen.has(next)) {
-      builder.find("loop", `${place}, entry ${index}`, `leads back to entry ${next}`);
-    }
+    if (seen.has(next)) return builder.find("loop", here, `leads back to entry ${next}`);
     index = next;
   }
-  return seen.size;
 }
 
 /** Packed: every entry in order; NEXT has no meaning here. */
@@ -122,25 +117,24 @@ function consecutive(
   place: string,
   base: number,
   entries: number,
-): number {
+): void {
   for (let index = 0; index < entries; index++) {
     const flags = flagsOf(source.arena, base, index, "packed");
-    entry(source, builder, place, base, index, flags, index + 1 < entries ? index + 1 : null);
+    const here = `${place}, entry ${index}`;
+    entry(source, builder, here, base, index, flags, index + 1 < entries ? index + 1 : null);
   }
-  return entries;
 }
 
 function entry(
   source: TableSource,
   builder: ChainBuilder,
-  place: string,
+  here: string,
   base: number,
   index: number,
   flags: number,
   next: number | null,
 ): void {
   const raw = rawAt(source.arena.words, base + index * 4, index, flags, next);
-  const here = `${place}, entry ${index}`;
   if ((flags & DESC_F.INDIRECT) === 0) return builder.add(raw, here);
   builder.find("indirect-nested", here, `table at ${hex(raw.address)} inside a table`);
   builder.keep(raw);

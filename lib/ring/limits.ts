@@ -3,9 +3,13 @@
  *
  * @module
  */
+import { MAX_QUEUE_SIZE } from "./spec.ts";
 
-/** Entries of one indirect table that are walked; a longer one is a finding and cut. */
-export const MAX_TABLE_ENTRIES = 4096;
+/**
+ * Entries of one indirect table that are walked: as many as the largest queue allows. A longer table
+ * is a finding (`indirect-too-long`) and cut.
+ */
+export const MAX_TABLE_ENTRIES = MAX_QUEUE_SIZE;
 
 /** Descriptors that one walk looks at, in all chains together. */
 export function descriptorBudget(size: number): number {
@@ -18,5 +22,8 @@ export const MAX_FINDINGS = 4096;
 /** 2.7.5: no chain is longer than 2^32 bytes in total. */
 export const MAX_CHAIN_BYTES = 2 ** 32;
 
-/** Descriptors that one walk looks at closely: chains beyond it are looked at only when asked for. */
+/**
+ * Descriptors that one walk looks at closely, the entries of tables that it copies for that among
+ * them: chains beyond it are looked at only when asked for.
+ */
 export const CLOSE_LOOK_BUDGET = 1 << 18;

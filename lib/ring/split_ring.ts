@@ -214,10 +214,12 @@ class SplitSnapshot implements RingSnapshot {
   /** At once, not on demand: a closer look may have to read tables that the walk has not copied. */
   #lookClosely(): void {
     let budget = CLOSE_LOOK_BUDGET;
+    const { arena } = this.walk;
     for (const chain of this.walk.doubtful) {
       const looked = this.#look(chain);
       this.#careful.set(chain, looked);
-      if ((budget -= looked.descriptors.length + 1) > 0) continue;
+      budget -= looked.descriptors.length + 1;
+      if (budget > arena.fetched) continue;
       const text =
         `more than ${CLOSE_LOOK_BUDGET} descriptors in faulty chains: the rest is not counted`;
       this.#stopped.push(finding("split", "chain-too-long", `chain ${chain}`, text));

@@ -1,14 +1,17 @@
 /**
  * What the oracle and the fuzzer found the walker to get wrong, each drawn as small as it goes.
  */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { guestAddress } from "../../lib/address.ts";
 import { BufferBacking } from "../../lib/memory/backing.ts";
 import { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import type { Region } from "../../lib/memory/region.ts";
 import { RegionTable } from "../../lib/memory/region_table.ts";
 import type { Finding } from "../../lib/finding.ts";
+import type { RingConfig } from "../../lib/ring/config.ts";
 import { openRing } from "../../lib/ring/ring.ts";
+import { SplitRing } from "../../lib/ring/split_ring.ts";
+import { SplitWalk } from "../../lib/ring/split_walk.ts";
 import { AT, drawnConfig, DrawnRing, MEMORY } from "../support/ring_memory.ts";
 
 function region(guest: number | bigint, length: number, more: Partial<Region> = {}): Region {
@@ -26,6 +29,18 @@ function region(guest: number | bigint, length: number, more: Partial<Region> = 
 
 function memoryOf(...regions: Region[]): GuestMemory {
   return new GuestMemory(new RegionTable(regions));
+}
+
+/** A split ring of many entries in 4 MiB: areas at 1, 2 and 3 MiB, all descriptors zero. */
+function largeRing(size: number): { view: DataView; memory: GuestMemory; config: RingConfig } {
+  const buffer = new ArrayBuffer(0x400000);
+  const config = drawnConfig("split", size, {
+    descriptor: 0x100000n,
+    driver: 0x200000n,
+    device: 0x300000n,
+  });
+  const memory = memoryOf(region(0, buffer.byteLength, { backing: new BufferBacking(buffer) }));
+  return { view: new DataView(buffer), memory, config };
 }
 
 function seen(findings: readonly Finding[]): string[] {
@@ -94,4 +109,39 @@ Deno.test("a table above 2^53 is read at its address, not at the nearest double"
   );
   const snapshot = openRing(memory, drawn.config).snapshot();
   assertEquals([snapshot.chain(0).readable, snapshot.findings], [24, []]);
+});
+
+Deno.test("a table as long as the queue allows is read to its end", () => {
+  const { view, memory, config } = largeRing(8192);
+  view.setUint32(0x100000, 0x8000, true);
+  view.setUint32(0x100008, 16 * 5000, true);
+  view.setUint16(0x10000c, 4, true);
+  for (let n = 0; n < 5000; n++) {
+    view.setUint32(0x8000 + 16 * n + 8, 1, true);
+    view.setUint16(0x8000 + 16 * n + 12, n < 4999 ? 1 : 0, true);
+    view.setUint16(0x8000 + 16 * n + 14, n + 1, true);
+  }
+  view.setUint16(0x200002, 1, true);
+  const snapshot = openRing(memory, config).snapshot();
+  const chain = snapshot.chain(0);
+  assertEquals([chain.descriptors.length, chain.findings], [5000, []]);
+  assertEquals(snapshot.totals.descriptors, 5000);
+});
+
+Deno.test("faulty chains with long tables take bounded memory, at once and on demand", () => {
+  // 32768 heads, each an indirect table of 4096 entries whose first is empty: 2 GiB to copy.
+  const { view, memory, config } = largeRing(32768);
+  for (let n = 0; n < 32768; n++) {
+    view.setUint32(0x100000 + 16 * n + 8, 16 * 4096, true);
+    view.setUint16(0x100000 + 16 * n + 12, 4, true);
+    view.setUint16(0x200004 + 2 * n, n, true);
+  }
+  view.setUint16(0x200002, 32768, true);
+  const ring = openRing(memory, config);
+  if (!(ring instanceof SplitRing)) throw new TypeError("not a split ring");
+  const walk = new SplitWalk(memory, config);
+  const snapshot = ring.snapshotInto(walk);
+  assert(seen(snapshot.findings).some((finding) => finding.startsWith("chain-too-long")));
+  for (let n = 0; n < 2000; n++) snapshot.chain(n * 16);
+  assert(walk.arena.words.byteLength <= 128 << 20, `${walk.arena.words.byteLength} bytes`);
 });
