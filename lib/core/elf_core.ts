@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { ADDRESS_LIMIT, hex } from "../address.ts";
 import { ProtocolError } from "../errors.ts";
 import { exact, need, type Reader } from "./reader.ts";
 
@@ -14,10 +15,8 @@ export interface CoreSegment {
   /** Guest physical address (p_paddr), bytes. */
   readonly address: bigint;
   readonly offset: number;
-  /** Bytes in the file (p_filesz). */
+  /** Bytes in the file (p_filesz); a file that was cut short may end before them. */
   readonly fileLength: number;
-  /** Bytes in memory (p_memsz); what is past `fileLength` was not dumped. */
-  readonly memoryLength: bigint;
 }
 
 /** What an ELF dump says of itself. */
@@ -25,9 +24,22 @@ export interface ElfCore {
   readonly bits: 32 | 64;
   /** e_machine: 62 is x86-64, 183 AArch64. */
   readonly machine: number;
-  /** In the order of the file, empty ones left out. */
+  /**
+   * Several segments, all at physical address 0: Linux writes none into the core of a process, and
+   * a process is no guest. Then `segments` mean nothing.
+   */
+  readonly process: boolean;
+  /** By address, without overlap; those of which the file holds no byte left out. */
   readonly segments: readonly CoreSegment[];
+  /**
+   * What was left out or cut, and why: one sentence each, the first
+   * {@linkcode MAX_NOTES} of them.
+   */
+  readonly notes: readonly string[];
 }
+
+/** Notes kept of one file. */
+export const MAX_NOTES = 16;
 
 const PT_LOAD = 1;
 const ET_CORE = 4;
@@ -66,7 +78,11 @@ export function isElf(reader: Reader): boolean {
   return reader.readInto(0, magic) === 4 && String.fromCharCode(...magic) === "\x7fELF";
 }
 
-/** Parses an ELF core. Throws ProtocolError for what is none, is cut short or lies about itself. */
+/**
+ * Parses an ELF core. Segments that can not be are left out, and of two that overlap the one that
+ * starts later gives way; `notes` says so. Throws ProtocolError for what is no core, and for a
+ * header or a segment table that is cut short.
+ */
 export function parseElfCore(reader: Reader): ElfCore {
   const ident = need(reader, "elf", "header", 0, 16);
   const bits = ident.getUint8(4) === 2 ? 64 : 32;
@@ -80,12 +96,15 @@ export function parseElfCore(reader: Reader): ElfCore {
     throw new ProtocolError("elf", "e_phentsize", `at least ${FIELDS[bits].entry}`, `${size}`);
   }
   const table = need(reader, "elf", "program headers", offset, count * size);
-  const segments = Array.from({ length: count }, (_, n) => segment(table, n * size, bits, reader));
-  return {
-    bits,
-    machine: header.getUint16(18, true),
-    segments: segments.filter((one) => one !== null),
-  };
+  const notes: string[] = [];
+  const loads = Array.from({ length: count }, (_, n) => n)
+    .filter((n) => table.getUint32(n * size, true) === PT_LOAD)
+    .map((n) => segment(table, n * size, bits, `segment ${n}`, reader.size, notes))
+    .filter((one) => one !== null);
+  const process = loads.length > 1 && loads.every(({ address }) => address === 0n);
+  const segments = process ? [] : apart(loads, notes);
+  const machine = header.getUint16(18, true);
+  return { bits, machine, process, segments, notes };
 }
 
 function segmentCount(reader: Reader, header: DataView, bits: 32 | 64): number {
@@ -101,27 +120,58 @@ function segmentCount(reader: Reader, header: DataView, bits: 32 | 64): number {
   return count;
 }
 
-function segment(table: DataView, at: number, bits: 32 | 64, reader: Reader): CoreSegment | null {
-  if (table.getUint32(at, true) !== PT_LOAD) return null;
+/** A segment of which the file has at least a byte, or null. */
+function segment(
+  table: DataView,
+  at: number,
+  bits: 32 | 64,
+  name: string,
+  fileSize: number,
+  notes: string[],
+): CoreSegment | null {
   const field = (wide: number, narrow: number) =>
     bits === 64 ? table.getBigUint64(at + wide, true) : BigInt(table.getUint32(at + narrow, true));
-  const offset = exact(field(8, 4), "elf", "p_offset");
-  const stored = exact(field(32, 16), "elf", "p_filesz");
-  const address = field(24, 12);
-  const memoryLength = field(40, 20);
-  if (stored === 0) return null;
-  if (address + BigInt(stored) > 1n << 64n) {
-    throw new ProtocolError(
-      "elf",
-      "segment",
-      "an end below 2^64",
-      `0x${address.toString(16)}+${stored}`,
-      at,
-    );
+  const [offset, address, stored] = [field(8, 4), field(24, 12), field(32, 16)];
+  if (stored === 0n) return null;
+  const told = `${name} (${hex(address)}, ${hex(stored)} bytes at ${hex(offset)} in the file)`;
+  if (address + stored > ADDRESS_LIMIT || offset + stored > BigInt(Number.MAX_SAFE_INTEGER)) {
+    note(notes, `${told} is impossible: left out`);
+    return null;
+  }
+  if (offset >= BigInt(fileSize)) {
+    note(notes, `${told} is past the file's end: left out`);
+    return null;
   }
   // A dump cut short still has its beginning: what is there can be read, what is not is unreadable.
-  const fileLength = Math.max(0, Math.min(stored, reader.size - offset));
-  return fileLength === 0 ? null : { address, offset, fileLength: stored, memoryLength };
+  if (offset + stored > BigInt(fileSize)) {
+    note(
+      notes,
+      `${told}: the file ends ${hex(offset + stored - BigInt(fileSize))} bytes before it`,
+    );
+  }
+  return { address, offset: Number(offset), fileLength: Number(stored) };
+}
+
+/** Sorted by address; where two overlap the later one keeps only what is past the earlier. */
+function apart(segments: readonly CoreSegment[], notes: string[]): CoreSegment[] {
+  const list = segments.toSorted((a, b) => Number(a.address - b.address));
+  const kept: CoreSegment[] = [];
+  let end = 0n;
+  for (const one of list) {
+    const overlap = one.address < end ? Number(end - one.address) : 0;
+    if (overlap > 0) {
+      note(notes, `segments overlap at ${hex(one.address)}: the one that starts first is used`);
+    }
+    if (overlap >= one.fileLength) continue;
+    const [offset, fileLength] = [one.offset + overlap, one.fileLength - overlap];
+    kept.push({ address: one.address + BigInt(overlap), offset, fileLength });
+    end = one.address + BigInt(one.fileLength);
+  }
+  return kept;
+}
+
+function note(notes: string[], text: string): void {
+  if (notes.length < MAX_NOTES) notes.push(text);
 }
 
 function word(view: DataView, at: number, bits: 32 | 64, item: string): number {

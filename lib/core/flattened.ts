@@ -19,6 +19,8 @@ const HEADER = 4096;
 const BLOCK_HEADER = 16;
 /** Blocks of one dump; QEMU writes one per 4 MiB or so. */
 const MAX_BLOCKS = 1 << 22;
+/** A writer goes back to the headers once or twice. */
+const MAX_OVERLAPS = 1024;
 
 /** A block: [start, end) of the dump stands at `from` in the file. */
 interface Block {
@@ -36,19 +38,54 @@ export function isFlattened(reader: Reader): boolean {
 
 /**
  * The dump in its own order. Blocks cut off at the end of the file are kept as far as they are
- * there. Throws ProtocolError for blocks that overlap or lie about their size.
+ * there. What was written twice is as it was written last. Throws ProtocolError for blocks that lie
+ * about their size, or overlap more often than a writer that corrects itself does.
  */
 export function unflatten(reader: Reader): Reader {
-  const blocks = readBlocks(reader).sort((a, b) => a.start - b.start);
-  for (let n = 1; n < blocks.length; n++) {
-    if (blocks[n].start < blocks[n - 1].end) {
-      const got = `blocks at ${blocks[n - 1].start} and ${blocks[n].start} overlap`;
-      throw new ProtocolError("kdump", "flattened blocks", "one block for each byte", got);
-    }
-  }
+  const blocks = apart(readBlocks(reader));
   const size = blocks.at(-1)?.end ?? 0;
   const readInto = (offset: number, target: Uint8Array) => gather(reader, blocks, offset, target);
   return { size, label: reader.label, readInto };
+}
+
+/** Sorted by place, without overlap. Blocks come in the order in which they were written. */
+function apart(written: readonly Block[]): Block[] {
+  const sorted = written.toSorted((a, b) => a.start - b.start);
+  const kept: Block[] = [];
+  let overlaps = 0;
+  for (let n = 0; n < sorted.length; n++) {
+    const next = sorted[n];
+    const last = kept.at(-1);
+    if (last === undefined || next.start >= last.end) {
+      kept.push(next);
+      continue;
+    }
+    if (++overlaps > MAX_OVERLAPS) {
+      const got = `more than ${MAX_OVERLAPS} blocks that overlap`;
+      throw new ProtocolError("kdump", "flattened blocks", "few that overlap", got);
+    }
+    // Positions in the file are in the order of writing: the higher one stays whole.
+    const rest = next.from > last.from ? tailOf(last, next.end) : tailOf(next, last.end);
+    if (next.from > last.from) {
+      kept.pop();
+      if (last.start < next.start) kept.push({ ...last, end: next.start });
+      kept.push(next);
+    }
+    if (rest !== null) insert(sorted, n + 1, rest);
+  }
+  return kept;
+}
+
+/** What of a block lies at `start` and behind it. */
+function tailOf(block: Block, start: number): Block | null {
+  if (start >= block.end) return null;
+  return { start, end: block.end, from: block.from + start - block.start };
+}
+
+function insert(sorted: Block[], from: number, block: Block): void {
+  let at = from;
+  while (at < sorted.length && sorted[at].start < block.start) at++;
+  sorted.splice(at, 0, block);
 }
 
 function readBlocks(reader: Reader): Block[] {

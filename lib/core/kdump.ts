@@ -13,32 +13,22 @@
  * @module
  */
 import { inflateSync } from "node:zlib";
-import { ProtocolError } from "../errors.ts";
 import { available, type Backing, type CopyResult, type Extent } from "../memory/backing.ts";
-import { exact, need, type Reader } from "./reader.ts";
+import { parseKdumpHeader } from "./kdump_header.ts";
+import { need, type Reader } from "./reader.ts";
 
-const SIGNATURE = "KDUMP   ";
-/** A bitmap of this many bytes covers a guest of 2 TiB. */
-const MAX_BITMAP = 64 << 20;
 /** Decompressed pages kept: rings and their requests lie close together. */
 const CACHE_PAGES = 256;
 /** `page_desc`: offset i64, size u32, flags u32, page_flags u64. */
 const DESCRIPTOR = 24;
+/** Descriptors read at a time. */
+const WINDOW = 1024;
 const COMPRESSED = { ZLIB: 1, LZO: 2, SNAPPY: 4, ZSTD: 32 } as const;
-/** What packers may pad the two struct forms with: 64-bit ones align `status`. */
-const STATUS_AT = { 64: 424, 32: 412 } as const;
 
 /** A range of pages, [first, end). */
 export interface PageRun {
   readonly first: number;
   readonly end: number;
-}
-
-/** Whether a reader holds a kdump-compressed dump. */
-export function isKdump(reader: Reader): boolean {
-  const bytes = new Uint8Array(SIGNATURE.length);
-  return reader.readInto(0, bytes) === bytes.length &&
-    String.fromCharCode(...bytes) === SIGNATURE;
 }
 
 /** The memory of such a dump. Offsets are guest physical addresses. */
@@ -51,11 +41,16 @@ export class KdumpBacking implements Backing {
   /** How many pages are dumped before each byte of the bitmap. */
   readonly #rank: Uint32Array;
   readonly #descriptors: number;
+  /** By place in the dump, not by page: all pages of zeros are stored once. */
   readonly #cache = new Map<number, Uint8Array>();
+  readonly #window = new DataView(new ArrayBuffer(WINDOW * DESCRIPTOR));
+  /** Number of the first descriptor in the window, and how many there are. */
+  #windowFirst = 0;
+  #windowCount = 0;
 
   /** Throws ProtocolError for a header that is cut short or lies. */
   constructor(reader: Reader) {
-    const header = parseHeader(reader);
+    const header = parseKdumpHeader(reader);
     this.#reader = reader;
     this.label = reader.label;
     this.pageSize = header.blockSize;
@@ -106,7 +101,8 @@ export class KdumpBacking implements Backing {
     while (page < end && !this.#has(page)) page = this.#skip(page, end);
     if (page >= end) return null;
     const first = page;
-    while (page < end && this.#has(page)) page++;
+    while (page < end && this.#has(page)) page += this.#allEight(page) ? 8 : 1;
+    page = Math.min(page, end);
     return { start: Math.max(offset, first * this.pageSize), end: page * this.pageSize };
   }
 
@@ -115,38 +111,56 @@ export class KdumpBacking implements Backing {
     return (page & 7) === 0 && this.#bitmap[page >>> 3] === 0 ? Math.min(page + 8, end) : page + 1;
   }
 
+  #allEight(page: number): boolean {
+    return (page & 7) === 0 && this.#bitmap[page >>> 3] === 0xff;
+  }
+
   #has(page: number): boolean {
     return (this.#bitmap[page >>> 3] >>> (page & 7) & 1) === 1;
   }
 
   /** A page's bytes, or the errno that says why there are none. */
   #page(page: number): Uint8Array | string {
-    const cached = this.#cache.get(page);
-    if (cached !== undefined) return cached;
     if (!this.#has(page)) return "ENODATA";
     const below = this.#bitmap[page >>> 3] & ((1 << (page & 7)) - 1);
-    const index = this.#rank[page >>> 3] + bits(below);
-    const bytes = this.#stored(this.#descriptors + index * DESCRIPTOR);
-    if (typeof bytes === "string") return bytes;
+    return this.#stored(this.#rank[page >>> 3] + bits(below));
+  }
+
+  /** The page with a descriptor. A dump cut short ends here with EIO. */
+  #stored(index: number): Uint8Array | string {
+    const at = this.#descriptorAt(index);
+    if (at === null) return "EIO";
+    const place = this.#window.getBigInt64(at, true);
+    const size = this.#window.getUint32(at + 8, true);
+    const flags = this.#window.getUint32(at + 12, true);
+    if (place < 0n || place > BigInt(this.#reader.size) || size > this.pageSize * 2) return "EIO";
+    const cached = this.#cache.get(Number(place));
+    if (cached !== undefined) return cached;
+    const bytes = new Uint8Array(size);
+    if (this.#reader.readInto(Number(place), bytes) < size) return "EIO";
+    const page = this.#decompress(bytes, flags);
+    if (typeof page !== "string") this.#keep(Number(place), page);
+    return page;
+  }
+
+  #keep(place: number, page: Uint8Array): void {
     if (this.#cache.size >= CACHE_PAGES) {
       this.#cache.delete(this.#cache.keys().next().value as number);
     }
-    this.#cache.set(page, bytes);
-    return bytes;
+    this.#cache.set(place, page);
   }
 
-  /** Reads the page whose descriptor stands at `at`. A dump cut short ends here with EIO. */
-  #stored(at: number): Uint8Array | string {
-    const raw = new Uint8Array(DESCRIPTOR);
-    if (this.#reader.readInto(at, raw) < DESCRIPTOR) return "EIO";
-    const view = new DataView(raw.buffer);
-    const offset = view.getBigInt64(0, true);
-    const size = view.getUint32(8, true);
-    const flags = view.getUint32(12, true);
-    if (offset < 0n || offset > BigInt(this.#reader.size) || size > this.pageSize * 2) return "EIO";
-    const bytes = new Uint8Array(size);
-    if (this.#reader.readInto(Number(offset), bytes) < size) return "EIO";
-    return this.#decompress(bytes, flags);
+  /** Where in the window a descriptor stands; null where the dump ends before it. */
+  #descriptorAt(index: number): number | null {
+    let at = index - this.#windowFirst;
+    if (at < 0 || at >= this.#windowCount) {
+      this.#windowFirst = index - index % WINDOW;
+      const from = this.#descriptors + this.#windowFirst * DESCRIPTOR;
+      const got = this.#reader.readInto(from, new Uint8Array(this.#window.buffer));
+      this.#windowCount = Math.floor(got / DESCRIPTOR);
+      at = index - this.#windowFirst;
+    }
+    return at < this.#windowCount ? at * DESCRIPTOR : null;
   }
 
   #decompress(bytes: Uint8Array, flags: number): Uint8Array | string {
@@ -160,59 +174,6 @@ export class KdumpBacking implements Backing {
       return "EIO";
     }
   }
-}
-
-/** What the header says, in bytes. */
-interface Header {
-  readonly blockSize: number;
-  readonly bitmap: number;
-  readonly bitmapLength: number;
-  readonly descriptors: number;
-  readonly pages: number;
-}
-
-function parseHeader(reader: Reader): Header {
-  const header = need(reader, "kdump", "header", 0, 464);
-  const form = isBlockSize(header.getUint32(STATUS_AT[64] + 4, true)) ? 64 : 32;
-  const at = STATUS_AT[form];
-  const [blockSize, subBlocks, bitmapBlocks, mapnr] = [4, 8, 12, 16].map((n) =>
-    header.getUint32(at + n, true)
-  );
-  if (!isBlockSize(blockSize)) {
-    throw new ProtocolError(
-      "kdump",
-      "block_size",
-      "a power of two from 4096 to 65536",
-      `${blockSize}`,
-      at,
-    );
-  }
-  const bitmapLength = (bitmapBlocks / 2) * blockSize;
-  if (
-    bitmapBlocks % 2 !== 0 || bitmapLength === 0 || bitmapLength > MAX_BITMAP || subBlocks > 1 << 20
-  ) {
-    throw new ProtocolError(
-      "kdump",
-      "bitmap_blocks",
-      "two bitmaps of a guest up to 2 TiB",
-      `${bitmapBlocks}`,
-    );
-  }
-  const first = (1 + subBlocks) * blockSize;
-  const descriptors = first + 2 * bitmapLength;
-  const version = header.getUint32(8, true);
-  const pages = version >= 6 && form === 64 ? pageCount(reader, blockSize) : mapnr;
-  return { blockSize, bitmap: first + bitmapLength, bitmapLength, descriptors, pages };
-}
-
-/** `max_mapnr_64` of the sub header, since version 6. */
-function pageCount(reader: Reader, blockSize: number): number {
-  const sub = need(reader, "kdump", "sub header", blockSize, 104);
-  return exact(sub.getBigUint64(96, true), "kdump", "max_mapnr_64");
-}
-
-function isBlockSize(size: number): boolean {
-  return size >= 4096 && size <= 65536 && (size & (size - 1)) === 0;
 }
 
 function ranks(bitmap: Uint8Array): Uint32Array {

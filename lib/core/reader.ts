@@ -23,8 +23,10 @@ export function need(
   offset: number,
   length: number,
 ): DataView {
-  const bytes = new Uint8Array(length);
-  const got = Number.isSafeInteger(offset) && offset >= 0 ? reader.readInto(offset, bytes) : 0;
+  // Known before room is made for it: what a header says can be any number.
+  const left = Number.isSafeInteger(offset) && offset >= 0 ? Math.max(0, reader.size - offset) : 0;
+  const bytes = new Uint8Array(Math.min(length, left));
+  const got = bytes.length === 0 ? 0 : reader.readInto(offset, bytes);
   if (got < length) {
     throw new ProtocolError(
       protocol,

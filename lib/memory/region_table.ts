@@ -89,7 +89,14 @@ export class RegionTable {
 
   /** First region that starts at or after an address, or null. */
   after(address: bigint): Region | null {
-    return this.regions.find((region) => region.guest >= address) ?? null;
+    let low = 0;
+    let high = this.regions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.regions[middle].guest < address) low = middle + 1;
+      else high = middle;
+    }
+    return this.regions[low] ?? null;
   }
 
   /** Holes between the regions, as [start, end) guest addresses; none before the first or after the last. */

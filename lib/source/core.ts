@@ -14,9 +14,10 @@ import type { Sys } from "../../ffi/sys.ts";
 import { guestAddress } from "../address.ts";
 import { type ElfCore, isElf, parseElfCore } from "../core/elf_core.ts";
 import { isFlattened, unflatten } from "../core/flattened.ts";
-import { isKdump, KdumpBacking } from "../core/kdump.ts";
+import { KdumpBacking } from "../core/kdump.ts";
+import { isKdump } from "../core/kdump_header.ts";
 import type { Reader } from "../core/reader.ts";
-import { ProtocolError, SourceError } from "../errors.ts";
+import { SourceError } from "../errors.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
 import type { Region } from "../memory/region.ts";
 import { RegionTable } from "../memory/region_table.ts";
@@ -24,6 +25,11 @@ import { readLayout } from "./file.ts";
 import { hostFileSize, told } from "./host_file.ts";
 import { layoutDevices } from "./layout.ts";
 import type { Attachment, AttachOptions, Device, Source, Target } from "./source.ts";
+
+const REMEDY = {
+  rings: "`guestmem find --carve TARGET -o LAYOUT.json` looks for them, --layout tells them",
+  form: "make one by dump-guest-memory or `virsh dump --memory-only`; plain RAM is file:PATH",
+} as const;
 
 /** Regions of a kdump; a dump with more gaps is one region with unreadable pages. */
 const MAX_REGIONS = 4096;
@@ -48,7 +54,7 @@ function attachCore(target: Target, options: AttachOptions): Attachment {
   const file = undo.use(openFile(sys, target.what));
   const regions = regionsOf(file, (length) => undo.use(reopen(sys, file, length)), log);
   if (regions.length === 0) {
-    throw new ProtocolError("core", target.what, "memory segments", "none that hold a byte");
+    throw refused(target.what, "it has no memory segment with a byte in it");
   }
   const memory = new GuestMemory(new RegionTable(regions), target.what);
   const devices: readonly Device[] = layout === null
@@ -60,6 +66,7 @@ function attachCore(target: Target, options: AttachOptions): Attachment {
     memory,
     writable: null,
     devices,
+    note: layout === null ? `a dump does not say where rings are: ${REMEDY.rings}` : "",
     async refresh() {},
     // deno-lint-ignore require-await
     async [Symbol.asyncDispose]() {
@@ -91,15 +98,21 @@ function regionsOf(
   if (isElf(reader)) {
     const core = parseElfCore(reader);
     log(`${reader.label}: ELF${core.bits} core, machine ${core.machine}`);
+    core.notes.forEach((note) => log(`${reader.label}: ${note}`));
+    if (core.process) throw refused(reader.label, "it is the core of a process, not of a guest");
     return elfRegions(core, file, reopen);
   }
   const flat = isFlattened(reader);
   const dump = flat ? unflatten(reader) : reader;
   if (!isKdump(dump)) {
-    throw new ProtocolError("core", reader.label, "an ELF core or a kdump", "neither", 0);
+    throw refused(reader.label, "it is neither an ELF core nor a kdump-compressed dump");
   }
   log(`${reader.label}: kdump-compressed${flat ? ", flattened" : ""}`);
   return kdumpRegions(new KdumpBacking(dump));
+}
+
+function refused(path: string, why: string): SourceError {
+  return new SourceError("core", "read", "unsupported", `${path}: ${why}`, REMEDY.form);
 }
 
 function elfRegions(
@@ -107,7 +120,7 @@ function elfRegions(
   file: FileBacking,
   reopen: (length: number) => FileBacking,
 ): Region[] {
-  const reach = Math.max(...segments.map(({ offset, fileLength }) => offset + fileLength), 0);
+  const reach = segments.reduce((end, one) => Math.max(end, one.offset + one.fileLength), 0);
   const backing = reach > file.length ? reopen(reach) : file;
   return segments.map(({ address, offset, fileLength }, n) => ({
     guest: guestAddress(address),

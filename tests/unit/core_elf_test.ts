@@ -1,0 +1,135 @@
+/** ELF cores: well-formed, cut short, and lying. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { isElf, MAX_NOTES, parseElfCore } from "../../lib/core/elf_core.ts";
+import { ProtocolError } from "../../lib/errors.ts";
+import { elfCore, page, readerOf } from "../support/core_files.ts";
+
+/** Address, offset and length of every segment. */
+function shape(file: Uint8Array): string[] {
+  return parseElfCore(readerOf(file)).segments.map(({ address, offset, fileLength }) =>
+    `${address.toString(16)} at ${offset} +${fileLength}`
+  );
+}
+
+function notes(file: Uint8Array): readonly string[] {
+  return parseElfCore(readerOf(file)).notes;
+}
+
+function refusal(file: Uint8Array): string {
+  return assertThrows(() => parseElfCore(readerOf(file)), ProtocolError).message;
+}
+
+const LOW = { address: 0n, bytes: page(1) };
+const HIGH = { address: 0x1_0000_0000n, bytes: page(2) };
+
+for (const bits of [64, 32] as const) {
+  const high = bits === 64 ? HIGH : { address: 0xfffc_0000n, bytes: page(2) };
+  Deno.test(`ELF${bits}: segments by address, notes and empty ones left out`, () => {
+    const note = { address: 0n, bytes: page(9).subarray(0, 100), type: 4 };
+    const empty = { address: 0x5000n, bytes: new Uint8Array(0) };
+    const file = elfCore([note, high, empty, LOW], { bits });
+    const core = parseElfCore(readerOf(file));
+    assertEquals([core.bits, core.machine, core.process], [bits, bits === 64 ? 62 : 3, false]);
+    const start = file.length - 2 * 4096;
+    assertEquals(shape(file), [
+      `0 at ${start + 4096} +4096`,
+      `${high.address.toString(16)} at ${start} +4096`,
+    ]);
+    assertEquals(core.notes, []);
+  });
+
+  Deno.test(`ELF${bits}: more segments than e_phnum holds`, () => {
+    const many = Array.from({ length: 70_000 }, (_, n) => ({
+      address: BigInt(n) * 16n,
+      bytes: new Uint8Array([n & 0xff]),
+    }));
+    const { segments } = parseElfCore(readerOf(elfCore(many, { bits, xnum: true })));
+    assertEquals(segments.length, 70_000);
+    assertEquals(segments[69_999].address, 69_999n * 16n);
+  });
+}
+
+Deno.test("an ELF that is no core, no little-endian one, or no ELF at all", () => {
+  assertEquals(isElf(readerOf(new TextEncoder().encode("KDUMP   "))), false);
+  assertEquals(isElf(readerOf(new Uint8Array([0x7f, 0x45]))), false);
+  assertEquals(refusal(elfCore([LOW], { type: 2 })), "elf e_type: wanted 4 (ET_CORE), got 2");
+  assertEquals(
+    refusal(elfCore([LOW], { data: 2 })),
+    "elf byte order: wanted 1 (little-endian), got 2",
+  );
+  assertEquals(refusal(elfCore([LOW], { entry: 8 })), "elf e_phentsize: wanted at least 56, got 8");
+});
+
+Deno.test("a header that promises more segments than the file holds makes no room for them", () => {
+  const file = elfCore([LOW], { count: 65_534, entry: 65_535 });
+  const reader = readerOf(file);
+  const text = assertThrows(() => parseElfCore(reader), ProtocolError).message;
+  assertEquals(text.includes("program headers at byte 64: wanted 4294770690 bytes"), true, text);
+  assert(Math.max(...reader.reads) <= file.length, `${reader.reads}`);
+  const xnum = elfCore([LOW], { xnum: true });
+  new DataView(xnum.buffer).setUint32(64 + 56 + 44, 0xffff_ffff, true);
+  assertEquals(
+    refusal(xnum),
+    "elf e_phnum: wanted at most 1048576 segments, got 4294967295",
+  );
+});
+
+Deno.test("cut at every byte: refused clearly, or what is left can be read", () => {
+  const file = elfCore([LOW, HIGH]);
+  const headers = 64 + 2 * 56;
+  for (let length = 0; length <= file.length; length += length < headers ? 1 : 512) {
+    const part = file.subarray(0, length);
+    if (length < headers) {
+      assertThrows(() => parseElfCore(readerOf(part)), ProtocolError);
+      continue;
+    }
+    const whole = shape(file).filter((_, n) => length > headers + n * 4096);
+    assertEquals(shape(part), whole, `cut at ${length}`);
+    // The length stays what the dump says: the missing end is unreadable, not absent.
+    assertEquals(notes(part).length > 0, length < file.length);
+  }
+});
+
+Deno.test("segments that lie are left out, and the others stay", () => {
+  const lies = [
+    { address: 0x2000n, bytes: page(3), offset: 1n << 62n },
+    { address: 0x3000n, bytes: page(3), offset: 1n << 20n },
+    { address: 0xffff_ffff_ffff_f000n, bytes: page(3), length: 0x2000n },
+    { address: 0x4000n, bytes: page(3), length: 1n << 60n },
+  ];
+  for (const lie of lies) {
+    const file = elfCore([LOW, lie, HIGH]);
+    assertEquals(shape(file), shape(file).filter((line) => /^(0|100000000) /.test(line)));
+    assertEquals(shape(file).length, 2);
+    assertEquals(notes(file).length, 1, notes(file).join());
+  }
+});
+
+Deno.test("of segments that overlap the one that starts later keeps what is its own", () => {
+  //  0x1000      0x2000      0x3000      0x4000
+  //  [ first                 )
+  //              [ second                )
+  //              [in )
+  const two = new Uint8Array(0x2000);
+  const first = { address: 0x1000n, bytes: two };
+  const second = { address: 0x2000n, bytes: two };
+  const inside = { address: 0x2000n, bytes: page(4) };
+  const file = elfCore([second, inside, first]);
+  const start = 64 + 3 * 56;
+  assertEquals(shape(file), [
+    `1000 at ${start + 0x3000} +8192`,
+    `3000 at ${start + 0x1000} +4096`,
+  ]);
+  assertEquals(notes(file).length, 2);
+});
+
+Deno.test("notes have an end, whatever the file", () => {
+  const many = Array.from({ length: 1000 }, () => ({ ...LOW, offset: 1n << 40n }));
+  assertEquals(notes(elfCore(many)).length, MAX_NOTES);
+});
+
+Deno.test("the core of a process is told from that of a guest", () => {
+  const process = parseElfCore(readerOf(elfCore([LOW, { ...LOW, bytes: page(2) }])));
+  assertEquals([process.process, process.segments], [true, []]);
+  assertEquals(parseElfCore(readerOf(elfCore([LOW]))).process, false);
+});
