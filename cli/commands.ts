@@ -68,8 +68,8 @@ export const COMMANDS: readonly CommandEntry[] = [
 ];
 
 /**
- * Adds a table's commands to `parent`: the one that `words` names for real, of the others only name
- * and summary, which is what help and did-you-mean need.
+ * Adds the command that `words` names to `parent`, or where they name none all of the table's, with
+ * name and summary only: what help and did-you-mean need.
  */
 export async function addCommands(
   parent: CommandUnknownOpts,
@@ -77,10 +77,11 @@ export async function addCommands(
   context: Context,
   words: readonly string[],
 ): Promise<void> {
-  for (const { name, summary, load } of table) {
-    const command = words[0] === name
-      ? await load(context, words.slice(1))
-      : new Command(name).summary(summary);
+  const named = table.find(({ name }) => name === words[0]);
+  const commands = named === undefined
+    ? table.map(({ name, summary }) => new Command(name).summary(summary))
+    : [await named.load(context, words.slice(1))];
+  for (const command of commands) {
     parent.addCommand(command);
     inherit(command, parent);
   }

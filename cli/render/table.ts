@@ -6,7 +6,7 @@
  *
  * @module
  */
-import width from "fast-string-width";
+import wideWidth from "fast-string-width";
 import { bold, type Paint } from "./colors.ts";
 import { escape } from "./escape.ts";
 
@@ -23,6 +23,13 @@ export type Cell = string | { readonly text: string; readonly paint: Paint };
 export interface Table {
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly Cell[])[];
+}
+
+/** Printable ASCII is as wide as it is long; asking the library takes fifty times as long. */
+const ASCII = /^[ -~]*$/;
+
+function width(text: string): number {
+  return ASCII.test(text) ? text.length : wideWidth(text);
 }
 
 /** Spaces between columns. */
