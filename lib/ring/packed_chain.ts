@@ -4,7 +4,7 @@
  * @module
  */
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { ChainBuilder } from "./chain_builder.ts";
+import { ChainBuilder, type RawDescriptor } from "./chain_builder.ts";
 import type { RingConfig } from "./config.ts";
 import { addTable, rawAt } from "./indirect.ts";
 import { availBit, usedBit } from "./packed_position.ts";
@@ -53,7 +53,10 @@ function start({ walk, config }: PackedChainContext, slot: number): Cursor {
   return { slot, wrap: slot >= index ? wrap : !wrap, taken: 0, left: config.size - gone };
 }
 
-/** Takes slots while NEXT is set. Returns the buffer id: that of the last descriptor (2.8.6). */
+/**
+ * Takes slots while NEXT is set; of several tables only the first is followed. Returns the buffer
+ * id: that of the last descriptor (2.8.6).
+ */
 function follow(
   context: PackedChainContext,
   builder: ChainBuilder,
@@ -83,16 +86,28 @@ function takeSlot(
   const next = (flags & DESC_F.NEXT) !== 0 ? following : null;
   const raw = rawAt(walk.table, slot * 4, slot, flags, next);
   if ((flags & DESC_F.INDIRECT) === 0) builder.add(raw, `slot ${slot}`);
+  else if (!builder.indirect) takeTable(context, builder, chain, raw, cursor.taken);
   else {
-    const withNext = next !== null || cursor.taken > 0;
-    const copiedAt = cursor.taken === 0 ? walk.tableAt[chain] : -1;
-    const { address, length } = raw;
-    const reference = { address, length, place: `slot ${slot}`, withNext, copiedAt };
-    addTable({ ...context, arena: walk.arena }, builder, reference);
+    // A table for each slot of a list would be more than there is memory for.
+    builder.find("indirect-with-next", `slot ${slot}`, "another table in the list: not followed");
   }
   cursor.taken++;
   if (following === 0) cursor.wrap = !cursor.wrap;
   cursor.slot = following;
+}
+
+function takeTable(
+  context: PackedChainContext,
+  builder: ChainBuilder,
+  chain: number,
+  { index, address, length, next }: RawDescriptor,
+  taken: number,
+): void {
+  const { walk } = context;
+  const withNext = next !== null || taken > 0;
+  const copiedAt = taken === 0 ? walk.tableAt[chain] : -1;
+  const reference = { address, length, place: `slot ${index}`, withNext, copiedAt };
+  addTable({ ...context, arena: walk.arena }, builder, reference);
 }
 
 /** The next slot of a list must be there in this lap, and available as the first one is. */

@@ -145,3 +145,16 @@ Deno.test("faulty chains with long tables take bounded memory, at once and on de
   for (let n = 0; n < 2000; n++) snapshot.chain(n * 16);
   assert(walk.arena.words.byteLength <= 128 << 20, `${walk.arena.words.byteLength} bytes`);
 });
+
+Deno.test("of several tables in one packed list the first is followed: the others are one finding each", () => {
+  //  slot  0    1    2       each a table of as many entries as the queue allows: the list alone
+  //        I→   I→   I       would be size² descriptors
+  const drawn = new DrawnRing(drawnConfig("packed", 8));
+  for (let n = 0; n < 3; n++) {
+    drawn.slot(n, { address: AT.tables, length: 16 * 8, flags: 0x80 | 4 | (n < 2 ? 1 : 0) });
+  }
+  for (let n = 0; n < 8; n++) drawn.view.setUint32(AT.tables + 16 * n + 8, 1, true);
+  const chain = openRing(drawn.memory, drawn.config).snapshot().chain(0);
+  assertEquals(chain.descriptors.length, 8);
+  assertEquals(seen(chain.findings), [0, 1, 2].map((n) => `indirect-with-next @ slot ${n}`));
+});
