@@ -158,3 +158,28 @@ Deno.test("of several tables in one packed list the first is followed: the other
   assertEquals(chain.descriptors.length, 8);
   assertEquals(seen(chain.findings), [0, 1, 2].map((n) => `indirect-with-next @ slot ${n}`));
 });
+
+Deno.test("recent buffers are looked at within the budget, too", () => {
+  // One chain through all 32768 descriptors, given back 32768 times: 2^30 descriptors to list.
+  const size = 32768;
+  const { view, memory, config } = largeRing(size);
+  for (let n = 0; n < size; n++) {
+    view.setUint32(0x100000 + 16 * n + 8, 1, true);
+    view.setUint16(0x100000 + 16 * n + 12, n + 1 < size ? 1 : 0, true);
+    view.setUint16(0x100000 + 16 * n + 14, n + 1, true);
+  }
+  view.setUint32(0x300004 + 8 * (size - 1) + 4, 1, true);
+  view.setUint16(0x200002, size, true);
+  view.setUint16(0x300002, size, true);
+  const options = { chains: "recent", recentCount: size } as const;
+  const snapshot = openRing(memory, config).snapshot(options);
+  assertEquals(seen(snapshot.findings), ["chain-too-long @ used ring"]);
+  assert(snapshot.chainCount < 16, `${snapshot.chainCount} chains`);
+});
+
+Deno.test("an id past the ring in the used ring is a finding of the snapshot, too", () => {
+  const drawn = new DrawnRing(drawnConfig("split", 4)).used(0, [{ id: 4, length: 0 }])
+    .available(1, []);
+  const snapshot = openRing(drawn.memory, drawn.config).snapshot({ chains: "recent" });
+  assertEquals(seen(snapshot.findings), ["id-out-of-range @ used ring slot 0"]);
+});

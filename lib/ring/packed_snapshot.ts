@@ -1,0 +1,168 @@
+/**
+ * One reading of a packed ring.
+ *
+ * @module
+ */
+import type { Finding } from "../finding.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import { FEATURE, type RingConfig } from "./config.ts";
+import { CLOSE_LOOK_BUDGET, MAX_FINDINGS } from "./limits.ts";
+import { packedChain, type PackedChainContext } from "./packed_chain.ts";
+import { availBit, usedBit } from "./packed_position.ts";
+import type { PackedWalk } from "./packed_walk.ts";
+import { finding } from "./sections.ts";
+import type {
+  ChainState,
+  DescriptorChain,
+  RingIndices,
+  RingSide,
+  RingSnapshot,
+  Suppression,
+} from "./snapshot.ts";
+import { EVENT } from "./spec.ts";
+
+/** The ring that is read, as far as a snapshot needs it. */
+interface PackedOrigin {
+  readonly memory: GuestMemory;
+  readonly config: RingConfig;
+  readonly findings: readonly Finding[];
+}
+
+/** A reading of a packed ring. */
+export class PackedSnapshot implements RingSnapshot {
+  readonly available: RingSide;
+  readonly used: RingSide;
+  readonly inFlight: number;
+  readonly exact: boolean;
+  readonly raced: boolean;
+  readonly time: number;
+  readonly #context: PackedChainContext;
+  readonly #careful = new Map<number, DescriptorChain>();
+  readonly #own: Finding[] = [];
+
+  constructor(
+    private readonly ring: PackedOrigin,
+    private readonly walk: PackedWalk,
+    indices: Omit<RingIndices, "raced">,
+    /** Whether a position has moved since; asked when all else has been read. */
+    moved: () => boolean,
+  ) {
+    ({ available: this.available, used: this.used, inFlight: this.inFlight } = indices);
+    ({ exact: this.exact, time: this.time } = indices);
+    const { memory, config } = ring;
+    const inOrder = (config.features & FEATURE.IN_ORDER) !== 0n;
+    const mayBeStale = config.start === undefined && !inOrder;
+    this.#context = { memory, config, walk, mayBeStale };
+    this.#checkEvents();
+    this.#checkEnd();
+    this.#lookClosely();
+    this.raced = moved();
+  }
+
+  get config(): RingConfig {
+    return this.ring.config;
+  }
+
+  get chainCount(): number {
+    return this.walk.count;
+  }
+
+  get suppression(): Suppression {
+    const { available, used } = this;
+    const by = used.event !== null || available.event !== null ? "event index" : "flags";
+    return { kickWanted: wanted(used, available), callWanted: wanted(available, used), by };
+  }
+
+  get totals(): RingSnapshot["totals"] {
+    let { descriptors, readable, writable } = this.walk;
+    for (const chain of this.#careful.values()) {
+      descriptors += chain.descriptors.length;
+      readable += chain.readable;
+      writable += chain.writable;
+    }
+    return { descriptors, readable, writable };
+  }
+
+  get findings(): readonly Finding[] {
+    const chains = [...this.#careful.values()].flatMap((chain) => chain.findings);
+    return [...this.ring.findings, ...this.#own, ...chains].slice(0, MAX_FINDINGS);
+  }
+
+  chain(n: number): DescriptorChain {
+    if (!Number.isInteger(n) || n < 0 || n >= this.chainCount) {
+      throw new RangeError(`chain ${n} of ${this.chainCount}`);
+    }
+    return this.#careful.get(n) ?? this.#look(n);
+  }
+
+  #look(chain: number): DescriptorChain {
+    return packedChain(this.#context, chain, this.#state(chain));
+  }
+
+  /** At once, not on demand: a closer look may have to read tables that the walk has not copied. */
+  #lookClosely(): void {
+    const { arena, doubtful } = this.walk;
+    let left = CLOSE_LOOK_BUDGET;
+    for (const chain of doubtful) {
+      if (left <= arena.fetched) return this.#stop(chain);
+      const looked = this.#look(chain);
+      this.#careful.set(chain, looked);
+      left -= looked.descriptors.length + 1;
+    }
+  }
+
+  #stop(chain: number): void {
+    const text =
+      `more than ${CLOSE_LOOK_BUDGET} descriptors in faulty lists: the rest is not counted`;
+    this.#own.push(finding("packed", "chain-too-long", `list ${chain}`, text));
+  }
+
+  #state(chain: number): ChainState {
+    const { fetched, size } = this.config;
+    if (fetched === undefined) return "available";
+    const first = this.walk.first.index;
+    const taken = (fetched.index - first + size) % size;
+    return (this.walk.slots[chain] - first + size) % size < taken ? "inflight" : "available";
+  }
+
+  /** 2.8.14: flags 3 are reserved, 2 needs the event index feature, offsets are slots. */
+  #checkEvents(): void {
+    const { features, size } = this.config;
+    const places = [["driver event area", this.available], [
+      "device event area",
+      this.used,
+    ]] as const;
+    for (const [place, { flags, event }] of places) {
+      const kind = flags & EVENT.FLAGS_MASK;
+      if (kind === 3) this.#invalid(place, "flags are 3, which is reserved");
+      if (kind === EVENT.DESC && (features & FEATURE.EVENT_IDX) === 0n) {
+        this.#invalid(place, "flags ask for a descriptor event without VIRTIO_F_EVENT_IDX");
+      }
+      if (event !== null && event >= size) {
+        this.#invalid(place, `offset ${event} in a ring of ${size}`);
+      }
+    }
+  }
+
+  /** Where the walk ended nothing can be used in this lap: the device has not been there. */
+  #checkEnd(): void {
+    const { end, early, count } = this.walk;
+    const known = this.config.start !== undefined || this.exact;
+    if (!known || count >= this.config.size || count === 0) return;
+    const marked = availBit(early, end.index) === end.wrap &&
+      usedBit(early, end.index) === end.wrap;
+    if (marked) {
+      this.#invalid(`slot ${end.index}`, "marked used in a lap in which it was not available");
+    }
+  }
+
+  #invalid(place: string, text: string): void {
+    this.#own.push(finding("packed", "flags-invalid", place, text));
+  }
+}
+
+/** Whether the owner of an event area wants to hear of the next descriptor of the other side. */
+function wanted(owner: RingSide, other: RingSide): boolean {
+  if (owner.event !== null) return owner.event === other.index && owner.eventWrap === other.wrap;
+  return (owner.flags & EVENT.FLAGS_MASK) !== EVENT.DISABLE;
+}

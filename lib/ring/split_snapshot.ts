@@ -1,0 +1,206 @@
+/**
+ * One reading of a split ring.
+ *
+ * @module
+ */
+import type { Finding } from "../finding.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import { FEATURE, type RingConfig } from "./config.ts";
+import { CLOSE_LOOK_BUDGET, MAX_FINDINGS } from "./limits.ts";
+import { finding } from "./sections.ts";
+import type {
+  ChainState,
+  DescriptorChain,
+  RingIndices,
+  RingSnapshot,
+  SnapshotOptions,
+  Suppression,
+} from "./snapshot.ts";
+import { AVAIL, USED } from "./spec.ts";
+import { splitChain, type SplitChainContext } from "./split_chain.ts";
+import type { SplitWalk } from "./split_walk.ts";
+import type { UsedElement, UsedRing } from "./used_ring.ts";
+
+/** From where on how many available entries are walked, and what is wrong with the indices. */
+export interface SplitExtent {
+  /** Free-running index. */
+  readonly first: number;
+  readonly count: number;
+  readonly findings: readonly Finding[];
+}
+
+/** What the ring has read beside the walk. */
+export interface SplitReading {
+  readonly indices: Omit<RingIndices, "raced">;
+  readonly options: SnapshotOptions;
+  /** Whether an index has moved since; asked when all else has been read. */
+  readonly moved: () => boolean;
+}
+
+/** The ring that is read, as far as a snapshot needs it. */
+interface SplitOrigin {
+  readonly memory: GuestMemory;
+  readonly config: RingConfig;
+  readonly findings: readonly Finding[];
+}
+
+/** A reading of a split ring. Chains are made from the walk's private copies on demand. */
+export class SplitSnapshot implements RingSnapshot {
+  readonly available: RingIndices["available"];
+  readonly used: RingIndices["used"];
+  readonly inFlight: number;
+  readonly exact = true;
+  readonly raced: boolean;
+  readonly time: number;
+  readonly #context: SplitChainContext;
+  readonly #careful = new Map<number, DescriptorChain>();
+  readonly #recent: readonly DescriptorChain[];
+  readonly #stopped: Finding[] = [];
+
+  constructor(
+    private readonly ring: SplitOrigin,
+    private readonly walk: SplitWalk,
+    private readonly extent: SplitExtent,
+    usedRing: UsedRing | null,
+    { indices, options, moved }: SplitReading,
+  ) {
+    ({ available: this.available, used: this.used, inFlight: this.inFlight } = indices);
+    this.time = indices.time;
+    const mayBeStale = (chain: number) => this.#mayBeStale(chain, usedRing);
+    this.#context = { memory: ring.memory, config: ring.config, walk, mayBeStale };
+    this.#lookClosely();
+    this.#recent = options.chains === "recent" && usedRing !== null
+      ? this.#lookBack(usedRing.recent(options.recentCount ?? 16))
+      : [];
+    this.raced = moved();
+  }
+
+  get config(): RingConfig {
+    return this.ring.config;
+  }
+
+  get chainCount(): number {
+    return this.#recent.length + this.walk.count;
+  }
+
+  get suppression(): Suppression {
+    const { available, used } = this;
+    if (used.event === null || available.event === null) {
+      const kickWanted = (used.flags & USED.F_NO_NOTIFY) === 0;
+      const callWanted = (available.flags & AVAIL.F_NO_INTERRUPT) === 0;
+      return { kickWanted, callWanted, by: "flags" };
+    }
+    const kickWanted = used.event === available.index;
+    return { kickWanted, callWanted: available.event === used.index, by: "event index" };
+  }
+
+  get totals(): RingSnapshot["totals"] {
+    let { descriptors, readable, writable } = this.walk;
+    for (const chain of this.#careful.values()) {
+      descriptors += chain.descriptors.length;
+      readable += chain.readable;
+      writable += chain.writable;
+    }
+    return { descriptors, readable, writable };
+  }
+
+  get findings(): readonly Finding[] {
+    const chains = [...this.#recent, ...this.#careful.values()].flatMap(({ findings }) => findings);
+    const ring = [...this.ring.findings, ...this.extent.findings, ...this.#stopped];
+    return [...ring, ...chains].slice(0, MAX_FINDINGS);
+  }
+
+  chain(n: number): DescriptorChain {
+    if (!Number.isInteger(n) || n < 0 || n >= this.chainCount) {
+      throw new RangeError(`chain ${n} of ${this.chainCount}`);
+    }
+    if (n < this.#recent.length) return this.#recent[n];
+    const chain = n - this.#recent.length;
+    return this.#careful.get(chain) ?? this.#look(chain);
+  }
+
+  /** At once, not on demand: a closer look may have to read tables that the walk has not copied. */
+  #lookClosely(): void {
+    const afford = this.#budget();
+    for (const chain of this.walk.doubtful) {
+      if (!afford()) return this.#stop(`chain ${chain}`, "faulty chains");
+      const looked = this.#look(chain);
+      this.#careful.set(chain, looked);
+      afford(looked);
+    }
+  }
+
+  /** The used buffers, oldest first; the newest are looked at first. */
+  #lookBack(elements: UsedElement[]): DescriptorChain[] {
+    const afford = this.#budget();
+    const chains: DescriptorChain[] = [];
+    for (const element of elements.reverse()) {
+      if (!afford()) {
+        this.#stop("used ring", "recent chains");
+        break;
+      }
+      const chain = this.#past(element);
+      chains.push(chain);
+      afford(chain);
+    }
+    return chains.reverse();
+  }
+
+  /** Counts the descriptors of chains that were looked at; false when it is enough. */
+  #budget(): (looked?: DescriptorChain) => boolean {
+    const { arena } = this.walk;
+    let left = CLOSE_LOOK_BUDGET + arena.fetched;
+    return (looked) => {
+      if (looked !== undefined) left -= looked.descriptors.length + 1;
+      return left > arena.fetched;
+    };
+  }
+
+  #stop(place: string, what: string): void {
+    const text = `more than ${CLOSE_LOOK_BUDGET} descriptors in ${what}: the rest is not counted`;
+    this.#stopped.push(finding("split", "chain-too-long", place, text));
+  }
+
+  #look(chain: number): DescriptorChain {
+    const slot = (this.walk.first + chain) & (this.config.size - 1);
+    const head = this.walk.head(chain);
+    return splitChain(this.#context, {
+      chain,
+      head,
+      slot,
+      state: this.#state(chain),
+      written: null,
+    });
+  }
+
+  /** A buffer that went back to the driver: stale, so nothing about it is a violation. */
+  #past(entry: UsedElement): DescriptorChain {
+    const place = { chain: -1, head: entry.id, slot: entry.slot, written: entry.length };
+    const chain = splitChain(this.#context, { ...place, state: "used" });
+    if (entry.id < this.config.size) return { ...chain, findings: [] };
+    const text = `used element names ${entry.id} in a ring of ${this.config.size}`;
+    const bad = finding("split", "id-out-of-range", `used ring slot ${entry.slot}`, text);
+    return { ...chain, findings: [bad] };
+  }
+
+  /** Between the used index and what the device has fetched, where that is known, it is in flight. */
+  #state(chain: number): ChainState {
+    const used = this.used.index;
+    const outstanding = (this.available.index - used) & 0xffff;
+    const fetched = this.config.fetched?.index ?? this.used.event ?? used;
+    const taken = (fetched - used) & 0xffff;
+    const position = (this.walk.first + chain - used) & 0xffff;
+    return taken <= outstanding && position < taken ? "inflight" : "available";
+  }
+
+  /**
+   * A device may complete out of order. Then an entry between the used and the available index can
+   * be done already, and its descriptors in use again; but never one that a consumer has yet to see.
+   */
+  #mayBeStale(chain: number, usedRing: UsedRing | null): boolean {
+    if (this.config.start !== undefined || (this.config.features & FEATURE.IN_ORDER) !== 0n) {
+      return false;
+    }
+    return usedRing?.has(this.walk.head(chain)) ?? false;
+  }
+}
