@@ -22,7 +22,7 @@ export class SplitWalk {
   /** The available ring as 16-bit words: flags, idx, ring[size], used_event. */
   readonly available: Uint16Array;
   readonly availableBytes: Uint8Array;
-  /** Per descriptor: 1 + the number of the first chain that holds it, or 0. */
+  /** Per descriptor: 1 + the number of the first chain that holds it, doubtful or not; or 0. */
   readonly owner: Uint16Array;
   /** Per chain: index in `arena.words` of its indirect table, or -1. */
   readonly tableAt: Int32Array;
@@ -129,8 +129,10 @@ export class SplitWalk {
         }
         index = tail >>> 16;
       }
-      if (!fine || reads + writes > MAX_CHAIN_BYTES) this.doubtful.push(chain);
-      else {
+      if (!fine || reads + writes > MAX_CHAIN_BYTES) {
+        this.doubtful.push(chain);
+        this.#claim(chain, index);
+      } else {
         descriptors += steps;
         readable += reads;
         writable += writes;
@@ -139,5 +141,17 @@ export class SplitWalk {
     this.descriptors = descriptors;
     this.readable = readable;
     this.writable = writable;
+  }
+
+  /** Marks what follows a descriptor in a chain that was given up: it is not free for others. */
+  #claim(chain: number, from: number): void {
+    const { owner, table } = this;
+    for (let index = from; index < this.#size;) {
+      const tail = table[index * 4 + 3];
+      if ((tail & DESC_F.INDIRECT) !== 0 || (tail & DESC_F.NEXT) === 0) return;
+      index = tail >>> 16;
+      if (index >= this.#size || owner[index] !== 0) return;
+      owner[index] = chain + 1;
+    }
   }
 }

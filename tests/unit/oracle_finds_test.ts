@@ -183,3 +183,17 @@ Deno.test("an id past the ring in the used ring is a finding of the snapshot, to
   const snapshot = openRing(drawn.memory, drawn.config).snapshot({ chains: "recent" });
   assertEquals(seen(snapshot.findings), ["id-out-of-range @ used ring slot 0"]);
 });
+
+Deno.test("a chain that was given up still holds its descriptors", () => {
+  //  head 0 ──▶ 1 ──▶ 2        0 is empty, which makes the quick walk give up
+  //  head 2 ──────────┘
+  const drawn = new DrawnRing(drawnConfig("split", 4))
+    .descriptor(0, { address: AT.buffers, length: 0, flags: 1, next: 1 })
+    .descriptor(1, { address: AT.buffers, length: 4, flags: 1, next: 2 })
+    .descriptor(2, { address: AT.buffers, length: 4 })
+    .available(0, [0, 2]);
+  assertEquals(seen(openRing(drawn.memory, drawn.config).snapshot().findings), [
+    "zero-length @ descriptor 0",
+    "shared-descriptor @ descriptor 2",
+  ]);
+});
