@@ -4,7 +4,9 @@
  * @module
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { record } from "../../lib/pcap/record.ts";
 import { openTarget } from "../../lib/source/attach.ts";
+import type { Attachment } from "../../lib/source/source.ts";
 import { follow, type WatchReport } from "../../lib/watch/follow.ts";
 import type { Context } from "../context.ts";
 import { HELP, openOptions } from "../options.ts";
@@ -19,6 +21,11 @@ the device has used nothing while something is with it, and which notifications 
 Rings are read many times between two lines. Where an index may still have lapped unseen, the rate
 is \`?\` and JSON says "gap": true; it is never made up. On a terminal the table is redrawn; elsewhere
 each interval is a line per queue, as with --plain. --json is a stream of lines (guestmem/watch/1).
+
+--pcap records instead: the packets of network queues, read from guest memory as they pass. What
+passed between two looks unseen is counted in the next packet's block (tshark: frame.drop_count).
+
+  $ guestmem watch qemu:4242/net0 --for 10s --pcap - | tshark -r -
 
   $ guestmem watch qemu:4242/blk0 --for 2s --json | jq -c '[.target, .usedRate, .inFlight]'
   ["qemu:4242/blk0:0",1893.2,1]
@@ -38,6 +45,7 @@ export function watchCommand(context: Context): CommandUnknownOpts {
     )
     .option("--count <count>", "stop after COUNT lines", parseCount)
     .option("--for <duration>", "stop after this time", parseDuration)
+    .option("--pcap <file>", "write the packets that pass network queues as pcapng; - for stdout")
     .option("--layout <file>", HELP.layout)
     .option("--json", "print a line of JSON per queue and interval")
     .option("--plain", HELP.plain)
@@ -47,6 +55,7 @@ export function watchCommand(context: Context): CommandUnknownOpts {
       const open = openOptions(context, options);
       await using attachment = await openTarget(target, open);
       const log = open.log ?? (() => {});
+      if (options.pcap !== undefined) return await capture(context, attachment, options);
       const interval = Math.min(options.interval, options.for ?? Infinity);
       const draw = context.terminal && !options.json && !options.plain
         ? screen(context)
@@ -59,6 +68,44 @@ export function watchCommand(context: Context): CommandUnknownOpts {
         if (--left <= 0) break;
       }
     });
+}
+
+/** Records packets until Ctrl-C or `--for`, and says what came of it. */
+async function capture(
+  context: Context,
+  attachment: Attachment,
+  { pcap, for: duration }: { readonly pcap?: string; readonly for?: number },
+): Promise<void> {
+  using end = deadline(context.signal, duration);
+  const path = pcap as string;
+  using file = path === "-"
+    ? null
+    : await Deno.open(path, { write: true, create: true, truncate: true });
+  const write = file === null
+    ? (bytes: Uint8Array) => context.write(bytes)
+    : (bytes: Uint8Array) => writeAll(file, bytes);
+  const { packets, bytes, dropped } = await record(attachment, { write, signal: end.signal });
+  const lost = dropped === 0 ? "" : `, ${dropped} passed unseen`;
+  context.warn(`guestmem: ${path}: ${packets} packets, ${bytes} bytes${lost}`);
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+}
+
+/** A signal that also ends after `duration` milliseconds. */
+function deadline(signal: AbortSignal, duration?: number): Disposable & { signal: AbortSignal } {
+  const own = new AbortController();
+  const stop = () => own.abort();
+  signal.addEventListener("abort", stop, { once: true });
+  const timer = duration === undefined ? undefined : setTimeout(stop, duration);
+  return {
+    signal: own.signal,
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+    },
+  };
 }
 
 /** Draws each report over the one before. */
