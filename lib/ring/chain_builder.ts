@@ -30,6 +30,8 @@ export class ChainBuilder {
   readable = 0;
   writable = 0;
   indirect = false;
+  /** A device-writable buffer came by. */
+  #turned = false;
   readonly #memory: GuestMemory;
   readonly #config: RingConfig;
 
@@ -42,7 +44,8 @@ export class ChainBuilder {
   add(raw: RawDescriptor, place: string): void {
     const status = this.#range(raw, place);
     if (raw.length === 0) this.find("zero-length", place, `buffer at ${hex(raw.address)} is empty`);
-    if (!raw.writable && this.#hasWritable()) {
+    if (raw.writable) this.#turned = true;
+    else if (this.#turned) {
       this.find("readable-after-writable", place, "device-readable after a device-writable one");
     }
     this.#sum(raw, place);
@@ -58,11 +61,6 @@ export class ChainBuilder {
   /** Keeps a descriptor that must not be followed, such as a nested table. */
   keep(raw: RawDescriptor): void {
     this.descriptors.push({ ...raw, status: "ok" });
-  }
-
-  #hasWritable(): boolean {
-    const last = this.descriptors.at(-1);
-    return this.writable > 0 || last?.writable === true;
   }
 
   #sum(raw: RawDescriptor, place: string): void {

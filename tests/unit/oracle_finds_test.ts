@@ -197,3 +197,28 @@ Deno.test("a chain that was given up still holds its descriptors", () => {
     "shared-descriptor @ descriptor 2",
   ]);
 });
+
+Deno.test("every readable buffer after a writable one is out of order, even after an empty one", () => {
+  const drawn = new DrawnRing(drawnConfig("split", 4))
+    .descriptor(0, { address: AT.buffers, length: 0, flags: 3, next: 1 })
+    .descriptor(1, { address: AT.buffers, length: 4, flags: 1, next: 2 })
+    .descriptor(2, { address: AT.buffers, length: 4 })
+    .available(0, [0]);
+  assertEquals(seen(openRing(drawn.memory, drawn.config).snapshot().findings), [
+    "zero-length @ descriptor 0",
+    "readable-after-writable @ descriptor 1",
+    "readable-after-writable @ descriptor 2",
+  ]);
+});
+
+Deno.test("a nested table is no writable buffer, whatever its flags", () => {
+  // 2.7.5.3.2: the device ignores WRITE in a descriptor that refers to a table.
+  const drawn = new DrawnRing(drawnConfig("split", 4))
+    .descriptor(0, { address: AT.tables, length: 32, flags: 4 })
+    .descriptor(0, { address: AT.buffers, length: 16, flags: 7, next: 1 }, AT.tables)
+    .descriptor(1, { address: AT.buffers, length: 4 }, AT.tables)
+    .available(0, [0]);
+  assertEquals(seen(openRing(drawn.memory, drawn.config).snapshot().findings), [
+    "indirect-nested @ descriptor 0, entry 0",
+  ]);
+});
