@@ -34,10 +34,17 @@ export class ChainBuilder {
   #turned = false;
   readonly #memory: GuestMemory;
   readonly #config: RingConfig;
+  readonly #stale: boolean;
 
-  constructor(memory: GuestMemory, config: RingConfig) {
+  /**
+   * `stale`: the chain may have been completed and its descriptors be in use again. Then each of
+   * them is as it should be, but they need not belong together: what is wrong between two of them is
+   * no violation.
+   */
+  constructor(memory: GuestMemory, config: RingConfig, stale = false) {
     this.#memory = memory;
     this.#config = config;
+    this.#stale = stale;
   }
 
   /** The one check: length, overflow, place in memory, order, sum. Then the descriptor is kept. */
@@ -45,7 +52,7 @@ export class ChainBuilder {
     const status = this.#range(raw, place);
     if (raw.length === 0) this.find("zero-length", place, `buffer at ${hex(raw.address)} is empty`);
     if (raw.writable) this.#turned = true;
-    else if (this.#turned) {
+    else if (this.#turned && !this.#stale) {
       this.find("readable-after-writable", place, "device-readable after a device-writable one");
     }
     this.#sum(raw, place);
@@ -68,7 +75,7 @@ export class ChainBuilder {
     if (raw.writable) this.writable += raw.length;
     else this.readable += raw.length;
     const sum = before + raw.length;
-    if (before <= MAX_CHAIN_BYTES && sum > MAX_CHAIN_BYTES) {
+    if (before <= MAX_CHAIN_BYTES && sum > MAX_CHAIN_BYTES && !this.#stale) {
       this.find("length-too-large", place, `chain is ${sum} bytes, more than 2^32`);
     } else if (BigInt(raw.length) > this.#memory.table.size) {
       this.find("length-too-large", place, `${raw.length} bytes are more than the guest has`);

@@ -17,8 +17,8 @@ export interface SplitChainContext {
   readonly config: RingConfig;
   readonly walk: SplitWalk;
   /**
-   * Whether another chain that holds the same descriptors may have been completed already: out of
-   * order, its entry still stands in the available ring, and that is no violation.
+   * Whether a chain may have been completed already: out of order, its entry still stands in the
+   * available ring. That is no violation, nor that others hold its descriptors.
    */
   readonly mayBeStale: (chain: number) => boolean;
 }
@@ -34,7 +34,8 @@ export interface SplitChainPlace {
 
 /** Walks one chain and reports everything that is wrong with it. */
 export function splitChain(context: SplitChainContext, place: SplitChainPlace): DescriptorChain {
-  const builder = new ChainBuilder(context.memory, context.config);
+  const stale = place.chain < 0 || context.mayBeStale(place.chain);
+  const builder = new ChainBuilder(context.memory, context.config, stale);
   const { size } = context.config;
   if (place.head < size) follow(context, builder, place);
   else {

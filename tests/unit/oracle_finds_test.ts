@@ -222,3 +222,26 @@ Deno.test("a nested table is no writable buffer, whatever its flags", () => {
     "indirect-nested @ descriptor 0, entry 0",
   ]);
 });
+
+Deno.test("the order of buffers is nobody's fault where the chain may be done already", () => {
+  //  0 ──u─────────a        entry 1 (head 0) was completed before entry 0, and its second
+  //      5   0   1          descriptor is the first of entry 2 now: W ─▶ R, but never at one time
+  const drawn = new DrawnRing(drawnConfig("split", 8))
+    .descriptor(5, { address: AT.buffers, length: 4 })
+    .descriptor(0, { address: AT.buffers, length: 4, flags: 3, next: 1 })
+    .descriptor(1, { address: AT.buffers, length: 4, flags: 1, next: 2 })
+    .descriptor(2, { address: AT.buffers, length: 4, flags: 2 })
+    .available(0, [7, 5, 0, 1])
+    .used(0, [{ id: 0, length: 4 }]);
+  assertEquals(openRing(drawn.memory, drawn.config).snapshot().findings, []);
+  // A consumer has yet to take it: then it is not done.
+  const start = { ...drawn.config, start: { index: 1, wrap: true } };
+  assertEquals(
+    seen(openRing(drawn.memory, start).snapshot().findings),
+    [
+      "readable-after-writable @ descriptor 1",
+      "shared-descriptor @ descriptor 1",
+      "shared-descriptor @ descriptor 2",
+    ].sort((a, b) => (a < b ? -1 : 1)),
+  );
+});
