@@ -92,22 +92,26 @@ export function deviceRegion(
   };
 }
 
-/**
- * A virtio device as the other verbs see it. How many queues it has is told by its registers, or else
- * by its interrupts (`/proc/interrupts`), of which it may have fewer.
- */
+/** What tells how many queues a device has. */
+export interface QueueHints {
+  /** By its registers; null where they can not be read. */
+  readonly numQueues: number | null;
+  /** /proc/interrupts: a device has one per queue, or fewer. */
+  readonly interrupts: string;
+  /** The target: a queue that it names by number is taken to be there. */
+  readonly target: Target | null;
+}
+
+/** A virtio device as the other verbs see it. */
 export function virtioDevice(
   bus: BusPlace,
   id: number,
   node: VirtioNode | null,
-  interrupts: string,
-  numQueues: number | null,
+  hints: QueueHints,
 ): Device {
   const type = deviceType(id);
   const features = node?.features ?? 0n;
-  const seen = node === null ? 0 : queueNames(interrupts, node.name).length;
-  const count = Math.min(numQueues ?? Math.max(seen, 1), 65536);
-  const context = { features, queueCount: numQueues };
+  const context = { features, queueCount: hints.numQueues };
   return {
     name: type.name,
     type: id,
@@ -115,7 +119,7 @@ export function virtioDevice(
     status: node?.status ?? null,
     features,
     vhost: null,
-    queues: Array.from({ length: count }, (_, index) => ({
+    queues: Array.from({ length: countQueues(node, hints) }, (_, index) => ({
       index,
       name: type.queueName(index, context),
       ring: null,
@@ -123,4 +127,12 @@ export function virtioDevice(
     })),
     note: node === null ? "no virtio driver runs it" : "",
   };
+}
+
+function countQueues(node: VirtioNode | null, hints: QueueHints): number {
+  const { numQueues, interrupts, target } = hints;
+  if (numQueues !== null) return Math.min(numQueues, 65536);
+  const seen = node === null ? 0 : queueNames(interrupts, node.name).length;
+  const named = /^[0-9]{1,5}$/.test(target?.queue ?? "") ? Number(target?.queue) + 1 : 0;
+  return Math.min(Math.max(seen, named, 1), 65536);
 }

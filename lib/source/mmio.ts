@@ -40,21 +40,15 @@ function findDevices({ sys }: AttachOptions): Guest[] {
     pid: null,
     state: device.node.driver ?? "no driver",
     memory: null,
-    devices: [describe(device, reader)],
+    devices: [describe(device, reader, null)],
     note: "",
   }));
 }
 
-function describe(device: MmioTransport, reader: SysfsReader) {
-  const bus = { kind: "mmio", id: device.address } as const;
-  // One interrupt serves all queues: /proc/interrupts does not count them.
-  return virtioDevice(
-    bus,
-    device.node.type,
-    device.node,
-    reader.text("proc/interrupts") ?? "",
-    null,
-  );
+function describe({ address, node }: MmioTransport, reader: SysfsReader, target: Target | null) {
+  const bus = { kind: "mmio", id: address } as const;
+  const interrupts = reader.text("proc/interrupts") ?? "";
+  return virtioDevice(bus, node.type, node, { numQueues: null, interrupts, target });
 }
 
 function attachMmio(target: Target, options: AttachOptions): Attachment {
@@ -70,7 +64,7 @@ function attachMmio(target: Target, options: AttachOptions): Attachment {
     write,
     regions,
     resources: undo.move(),
-    look: () => ({ devices: [describe(locate(reader, target), reader)], note }),
+    look: () => ({ devices: [describe(locate(reader, target), reader, target)], note }),
     kicks: (_, queue, side) => [virtioMmioKick(sys, device, queue.index, side)],
   });
 }

@@ -40,7 +40,7 @@ function findDevices(options: AttachOptions): Guest[] {
       pid: null,
       state: device.driver ?? "no driver",
       memory: ranges.length === 0 ? null : ranges.reduce((sum, { length }) => sum + length, 0n),
-      devices: [describe(device, reader, null)],
+      devices: [describe(device, reader, null, null)],
       note: [...device.capabilities.notes, ...notes].join("; "),
     };
   });
@@ -75,7 +75,10 @@ function attachPci(target: Target, options: AttachOptions): Attachment {
     resources: undo.move(),
     look: () => {
       const now = locate(reader, target);
-      return { devices: [describe(now, reader, numQueues), ...namedPeer(now, target)], note };
+      return {
+        devices: [describe(now, reader, numQueues, target), ...namedPeer(now, target)],
+        note,
+      };
     },
     kicks: (selected, queue, side) => kicksOf(options, device, selected, queue, side),
   });
@@ -123,12 +126,17 @@ function queueCount(sys: AttachOptions["sys"], device: PciDevice): number | null
   });
 }
 
-function describe(device: PciDevice, reader: SysfsReader, numQueues: number | null): Device {
+function describe(
+  device: PciDevice,
+  reader: SysfsReader,
+  numQueues: number | null,
+  target: Target | null,
+): Device {
   const { what, node, address } = device;
   const bus = { kind: "pci", id: address } as const;
   if (what.kind === "ivshmem" || what.kind === "ivshmem-v2") return ivshmemDevice(device);
   const interrupts = reader.text("proc/interrupts") ?? "";
-  return virtioDevice(bus, what.type, node, interrupts, numQueues);
+  return virtioDevice(bus, what.type, node, { numQueues, interrupts, target });
 }
 
 function kicksOf(
