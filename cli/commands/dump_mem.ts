@@ -11,7 +11,7 @@ import { breathe, replaceFile } from "../../lib/dump/replace_file.ts";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, UsageError } from "../context.ts";
-import { HELP, openOptions } from "../options.ts";
+import { collect, HELP, openOptions } from "../options.ts";
 import { parseAddress, parseCount, parseLength } from "../parse.ts";
 import { startProgress } from "../progress.ts";
 import { jsonLine, timeText } from "../render/json.ts";
@@ -88,6 +88,8 @@ export function dumpMemCommand(context: Context): CommandUnknownOpts {
     .option("--no-squeeze", "show repeated lines, too")
     .option("--skip-gaps", "raw, with -o: leave holes in the file where there is nothing to read")
     .option("--layout <file>", HELP.layout)
+    .option("--add <segment>", HELP.add, collect)
+    .option("--replace", HELP.replace)
     .option("--json", "the same as --format json")
     .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)

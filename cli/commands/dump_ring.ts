@@ -12,7 +12,7 @@ import { openTarget } from "../../lib/source/attach.ts";
 import type { Attachment } from "../../lib/source/source.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../failure.ts";
-import { HELP, openOptions } from "../options.ts";
+import { collect, HELP, openOptions } from "../options.ts";
 import { parseCount } from "../parse.ts";
 import { isXenRing, showXenRings } from "./dump_xen_ring.ts";
 import { ringJson } from "../render/ring_json.ts";
@@ -51,6 +51,8 @@ export function dumpRingCommand(context: Context): CommandUnknownOpts {
     )
     .option("--check", "exit code 3 when there are findings")
     .option("--layout <file>", HELP.layout)
+    .option("--add <segment>", HELP.add, collect)
+    .option("--replace", HELP.replace)
     .option("--json", HELP.json)
     .option("--plain", HELP.plain)
     .option("--verbose", HELP.verbose)

@@ -10,7 +10,7 @@ import { search, type SearchStep } from "../../lib/dump/search.ts";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, UsageError } from "../context.ts";
-import { HELP, openOptions } from "../options.ts";
+import { collect, HELP, openOptions } from "../options.ts";
 import { parseCount, parseHexBytes, parseRange } from "../parse.ts";
 import { type Progress, startProgress } from "../progress.ts";
 import { jsonLine, timeText } from "../render/json.ts";
@@ -50,6 +50,8 @@ export function dumpSearchCommand(context: Context): CommandUnknownOpts {
     .option("--range <range>", "START-END (end exclusive) or START+LENGTH", parseRange)
     .option("--limit <count>", "stop after COUNT matches", parseCount, LIMIT)
     .option("--layout <file>", HELP.layout)
+    .option("--add <segment>", HELP.add, collect)
+    .option("--replace", HELP.replace)
     .option("--json", HELP.json)
     .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)

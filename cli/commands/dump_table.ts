@@ -6,7 +6,7 @@
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { openTarget } from "../../lib/source/attach.ts";
 import type { Context } from "../context.ts";
-import { HELP, openOptions } from "../options.ts";
+import { collect, HELP, openOptions } from "../options.ts";
 import { memoryJson, memorySummary, memoryTable } from "../render/memory_table.ts";
 import { renderPlain, renderTable } from "../render/table.ts";
 
@@ -25,6 +25,8 @@ export function dumpTableCommand(context: Context): CommandUnknownOpts {
     .description("Show where a guest has memory, and what stands behind it.")
     .argument("<target>", HELP.target)
     .option("--layout <file>", HELP.layout)
+    .option("--add <segment>", HELP.add, collect)
+    .option("--replace", HELP.replace)
     .option("--json", HELP.json)
     .option("--plain", HELP.plain)
     .option("--verbose", HELP.verbose)

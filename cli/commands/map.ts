@@ -8,7 +8,7 @@ import { verifyRegions } from "../../lib/memory/verify.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, interrupted, UsageError } from "../context.ts";
 import { EXIT } from "../failure.ts";
-import { HELP, openOptions } from "../options.ts";
+import { collect, HELP, openOptions } from "../options.ts";
 import { parseCount } from "../parse.ts";
 import { memoryJson, memorySummary, memoryTable } from "../render/memory_table.ts";
 import { renderPlain, renderTable } from "../render/table.ts";
@@ -60,6 +60,8 @@ export function mapCommand(context: Context): CommandUnknownOpts {
     .option("--text <text>", "Xen: what an offered page begins with", "")
     .option("--yes", "Xen: map a running domain's memory writable without asking")
     .option("--layout <file>", HELP.layout)
+    .option("--add <segment>", HELP.add, collect)
+    .option("--replace", HELP.replace)
     .option("--json", HELP.json)
     .option("--plain", HELP.plain)
     .option("--verbose", HELP.verbose)

@@ -149,20 +149,14 @@ async function offer(
     const body = { domain, references: pages.refs, write: write === true };
     await context.print(jsonLine("guestmem/offer/1", body));
   } else {
-    await context.print(
-      `offered ${plural(count, "page")} to domain ${domain}, ${
-        write ? "writable" : "read-only"
-      }: ` +
-        `references ${list}\nthere: guestmem map xen:OUR_DOMID --grants ${list} --hold\n` +
-        "held until Ctrl-C",
-    );
+    const rights = write ? "writable" : "read-only";
+    await context.print([
+      `offered ${plural(count, "page")} to domain ${domain}, ${rights}: references ${list}`,
+      `there: guestmem map xen:OUR_DOMID --grants ${list} --hold`,
+      "held until Ctrl-C",
+    ].join("\n"));
   }
   await interrupted(context.signal);
-  const mapped = pages.mapped();
-  if (mapped !== null && mapped.length > 0) {
-    const which = mapped.join(", ");
-    context.warn(`guestmem: still mapped by domain ${domain}: ${which}; freed when it lets go`);
-  }
   if (!options.json) {
     await context.print(`first page at the end: "${printable({ preview: pages.preview() })}"`);
   }
