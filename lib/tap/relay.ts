@@ -29,6 +29,7 @@ import {
   isReply,
   type Json,
   type Message,
+  requestName,
   type Side,
 } from "../wire/vhost_user/vhost_user.ts";
 import { answers } from "./answers.ts";
@@ -99,9 +100,10 @@ export function openRelay(options: RelayOptions): Relay {
     });
   }
 
-  /** The front-end is who asks first. */
+  /** The front-end is who asks first. Throws ProtocolError for an answer before any question. */
   function roleOf(side: LinkSide, frame: Frame): Side {
-    if (frontEnd === null && !isReply(frame.header.flags)) frontEnd = side;
+    if (frontEnd === null && isReply(frame.header.flags)) throw nobodyAsked(frame);
+    frontEnd ??= side;
     return side === frontEnd ? "front-end" : "back-end";
   }
 
@@ -213,6 +215,11 @@ export function openRelay(options: RelayOptions): Relay {
     [Symbol.dispose]: () => finish(null, "the tap was closed", false),
   };
   return relay;
+}
+
+function nobodyAsked({ header }: Frame): ProtocolError {
+  const got = `an answer to ${requestName("front-end", header.request)}`;
+  return new ProtocolError("vhost-user", "first message", "a request", got);
 }
 
 function wrongWay({ name, reply }: Message, from: Side): ProtocolError {

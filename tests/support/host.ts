@@ -96,11 +96,14 @@ export interface Child extends AsyncDisposable {
   end(): Promise<void>;
 }
 
-/** Starts a child. `code` must print exactly one line; it is kept alive until its stdin closes. */
-export async function startChild(code: string): Promise<Child> {
+/**
+ * Starts a child. `code` must print exactly one line; it is kept alive until its stdin closes.
+ * `flags` are Deno's own.
+ */
+export async function startChild(code: string, flags: string[] = []): Promise<Child> {
   const wait = "for await (const _ of Deno.stdin.readable);";
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--no-config", "--quiet", `${code}\n${wait}`],
+    args: ["eval", "--no-config", "--quiet", ...flags, `${code}\n${wait}`],
     stdin: "piped",
     stdout: "piped",
   }).spawn();
