@@ -10,6 +10,7 @@ import type { Attachment } from "../source/source.ts";
 import { eventfdKick } from "./eventfd.ts";
 import type { Kick, KickSide } from "./kick.ts";
 import { monitorKick } from "./monitor.ts";
+import { monitorPortKick } from "./monitor_port.ts";
 
 /** Every way to notify a queue, possible or not, best first. Sends nothing. */
 export function kicksOf(
@@ -22,6 +23,7 @@ export function kicksOf(
   return [
     eventfdKick(sys, queue.notifier, side),
     ...attachment.kicks?.(device, queue, side) ?? [],
+    monitorPortKick(attachment.monitor, device.bus, queue.index, side),
     monitorKick(attachment.monitor, side),
   ];
 }

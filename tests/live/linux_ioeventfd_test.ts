@@ -1,6 +1,7 @@
 /** QEMU's ioeventfds found in its memory, and proven by what QEMU and the guest then do. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { openSys } from "../../ffi/sys.ts";
+import { chooseKick, kicksOf } from "../../lib/kick/choose.ts";
 import { findNotifiers, wantedQueues } from "../../lib/kick/find_notifiers.ts";
 import { ioeventfdKick } from "../../lib/kick/ioeventfd.ts";
 import type { KickSide } from "../../lib/kick/kick.ts";
@@ -121,4 +122,26 @@ liveTest("a stranger's queue is refused before anything is written", missing, as
   const refused = await kick.send().then(() => null, (error) => error);
   assertEquals(refused?.name, "SourceError");
   assertEquals(eventfds(), before);
+});
+
+liveTest("the monitor writes a legacy device's notify port", missing, async () => {
+  const options = { machine: "pc", legacy: true, devices: ["net"], traffic: [] } as const;
+  await using guest = await startLinuxGuest({ ...options, extra: TRACED });
+  await using attachment = await attach(guest);
+  const [device] = attachment.devices;
+  const kick = chooseKick(kicksOf(attachment, device, device.queues[2], "kick"), "monitor-port");
+  const before = traced(guest, 2);
+  const { evidence } = await kick.send();
+  assertMatch(evidence[0], /^monitor wrote 16-bit 2 to port 0x[0-9a-f]+$/);
+  assertEquals(traced(guest, 2), before + 1);
+});
+
+liveTest("a modern device has no port to write: the monitor way says so", missing, async () => {
+  await using guest = await startLinuxGuest({ devices: ["rng"], traffic: [] });
+  await using attachment = await attach(guest);
+  const [device] = attachment.devices;
+  const ways = kicksOf(attachment, device, device.queues[0], "kick");
+  assertEquals(chooseKick(ways, null).name, "ioeventfd", "the best way needs no name");
+  const refused = await chooseKick(ways, "monitor-port").send().then(() => null, String);
+  assertMatch(refused ?? "", /it is a modern device/);
 });
