@@ -10,6 +10,7 @@ import type { RingConfig } from "../../lib/ring/config.ts";
 import { readMaps } from "../../lib/source/proc_maps.ts";
 import { qemuSource } from "../../lib/source/qemu.ts";
 import type { Attachment } from "../../lib/source/source.ts";
+import { qemu10 } from "../support/inside_guest.ts";
 import {
   type LinuxGuest,
   linuxGuestMissing,
@@ -49,13 +50,16 @@ function traced(guest: LinuxGuest, index: number): number {
   return text.split("\n").filter((line) => line.includes(` n ${index} `)).length;
 }
 
+const newer = missing === null ? await qemu10() : { path: "", missing };
 const SETUPS = [
   { packed: false, memory: "memfd" },
   { packed: true, memory: "private" },
+  ...newer.missing === null ? [{ packed: false, memory: "memfd", qemu: newer.path }] as const : [],
 ] as const;
 
 for (const setup of SETUPS) {
-  const name = `${setup.packed ? "packed" : "split"} rings in ${setup.memory} memory`;
+  const which = "qemu" in setup ? ", QEMU 10" : "";
+  const name = `${setup.packed ? "packed" : "split"} rings in ${setup.memory} memory${which}`;
   liveTest(
     `a kick through the ioeventfd reaches that queue of QEMU: ${name}`,
     missing,
