@@ -56,6 +56,11 @@ export const COMMANDS: readonly CommandEntry[] = [
       (await import("./commands/ivshmem_server.ts")).ivshmemServerCommand(context),
   },
   {
+    name: "tap",
+    summary: "stand between a vhost-user front-end and back-end",
+    load: async (context) => (await import("./commands/tap.ts")).tapCommand(context),
+  },
+  {
     name: "demo",
     summary: "run a guest of our own, to try everything on",
     load: async (context) => (await import("./commands/demo.ts")).demoCommand(context),

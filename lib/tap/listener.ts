@@ -16,8 +16,8 @@ export interface ListenerOptions {
   readonly sys: Sys;
   readonly poller: Poller;
   readonly path: string;
-  /** User ids that may connect, beside root and our own. */
-  readonly allowUids: readonly number[];
+  /** A user who may connect beside root and our own: the socket becomes theirs. null for none. */
+  readonly allowUid: number | null;
   /** Whether there is room for one more. */
   readonly room: () => boolean;
   /** A peer that may stay. Takes the fd over. */
@@ -47,6 +47,8 @@ export function openListener(options: ListenerOptions): Disposable {
   const socket = undo.use(new Fd(sys, listenAt(sys, path)));
   const inode = sys.stat(path).inode;
   undo.defer(() => unlinkOwn(sys, path, inode));
+  // With mode 0600 nobody but its owner and root can connect.
+  if (options.allowUid !== null) Deno.chownSync(path, options.allowUid, null);
   let resting: ReturnType<typeof setTimeout> | undefined;
   undo.defer(() => clearTimeout(resting));
 
@@ -82,7 +84,7 @@ function acceptOne(options: ListenerOptions, listener: number): boolean {
 }
 
 function refusal(options: ListenerOptions, { uid }: PeerCredentials): string | null {
-  const allowed = uid === 0 || uid === options.sys.uid || options.allowUids.includes(uid);
+  const allowed = uid === 0 || uid === options.sys.uid || uid === options.allowUid;
   if (!allowed) return `user ${uid} may not connect`;
   return options.room() ? null : "too many connections";
 }

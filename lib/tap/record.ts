@@ -6,7 +6,7 @@
  */
 import { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY, S_IFMT } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
-import type { Sys } from "../../ffi/sys.ts";
+import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure } from "../errors.ts";
 import { parseEventfd } from "../kick/eventfd.ts";
 import {
@@ -48,7 +48,7 @@ export function messageRecord(
 
 /** Something that happened to a connection: `connect`, `close`, with its details. */
 export function eventRecord(
-  connection: number,
+  connection: number | null,
   time: string,
   event: string,
   details: { readonly [key: string]: Json },
@@ -80,8 +80,8 @@ export interface RecordFile extends Disposable {
  * so does `write` when the disk is full.
  */
 export function recordFile(
-  sys: Pick<Sys, "open" | "write" | "close">,
   path: string,
+  sys: Pick<Sys, "open" | "write" | "close"> = openSys(),
 ): RecordFile {
   const fd = new Fd(sys, sys.open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600));
   const encoder = new TextEncoder();

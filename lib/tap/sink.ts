@@ -27,8 +27,8 @@ import { sinkAnswer } from "./sink_answers.ts";
 export interface SinkOptions {
   readonly sys: Sys;
   readonly listen: string;
-  /** User ids that may connect, beside root and our own. Default none. */
-  readonly allowUids?: readonly number[];
+  /** A user who may connect beside root and our own: the socket becomes theirs. Default none. */
+  readonly allowUid?: number | null;
   /** In which a message that has begun must end. Default 10000. */
   readonly stallMs?: number;
   /** Called after each change of the state, and when the front-end comes or leaves. */
@@ -73,7 +73,7 @@ export function startSink(options: SinkOptions): Sink {
     sys,
     poller,
     path: options.listen,
-    allowUids: options.allowUids ?? [],
+    allowUid: options.allowUid ?? null,
     room: () => session === null,
     accept: begin,
     refuse: (reason, peer) =>

@@ -11,7 +11,7 @@
 import { Poller } from "../../ffi/poller.ts";
 import { POLLHUP } from "../../ffi/constants.ts";
 import { closeAll } from "../../ffi/fd.ts";
-import type { PeerCredentials, Sys } from "../../ffi/sys.ts";
+import { openSys, type PeerCredentials, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure } from "../errors.ts";
 import { absolutePath } from "../source/unix_listener.ts";
 import { type Publication, publication } from "../source/published.ts";
@@ -21,27 +21,39 @@ import { connectionLayout, emptyLayout, type LayoutContext } from "./layout.ts";
 import { openListener } from "./listener.ts";
 import { eventRecord } from "./record.ts";
 import { openRelay, type Relay, type RelayEnd } from "./relay.ts";
+import {
+  closeEvent,
+  connectEvent,
+  isReady,
+  problemEvent,
+  readyEvent,
+  refuseEvent,
+  type TapEvent,
+} from "./tap_events.ts";
 
 /** What to tap. */
 export interface TapOptions {
-  readonly sys: Sys;
+  /** Default: the real system calls. */
+  readonly sys?: Sys;
   /** Path of our socket. */
   readonly listen: string;
   /** Path of the far side's socket. */
   readonly connect: string;
   /** Connections at a time. Default 64. */
   readonly maxConnections?: number;
-  /** User ids that may connect, beside root and our own. Default none. */
-  readonly allowUids?: readonly number[];
+  /** A user who may connect beside root and our own: the socket becomes theirs. Default none. */
+  readonly allowUid?: number | null;
   /** How long the far side may be away when a peer comes. Default 5000. */
   readonly connectTimeoutMs?: number;
   /** In which a message that has begun must end. Default 10000. */
   readonly stallMs?: number;
-  /** Gets every message and event as a record. May throw SyscallError, which ends the connection. */
+  /** Gets every message and event as a record. A SyscallError (disk full) ends the recording only. */
   readonly record?: (record: Record<string, Json>) => void;
-  /** Gets one line for each thing that happens, for people. */
-  readonly log?: (line: string) => void;
+  /** Gets what happens to connections, as it happens. */
+  readonly event?: (event: TapEvent) => void;
 }
+
+export type { TapEvent };
 
 /** A running tap. */
 export interface Tap extends AsyncDisposable {
@@ -57,37 +69,32 @@ export interface Tap extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-interface Connection {
-  readonly relay: Relay;
-  readonly published: Publication;
-}
-
 /**
  * Starts. Throws SourceError (`busy`) where the path is taken, and SyscallError. Needs no more than
  * the rights of the user that both peers run as.
  */
 export function startTap(options: TapOptions): Tap {
-  const { sys, maxConnections = 64, stallMs = 10_000, record = null, log = () => {} } = options;
+  const { sys = openSys(), maxConnections = 64, stallMs = 10_000 } = options;
+  let recorder = options.record ?? null;
+  const record = recorder && ((entry: Record<string, Json>) => recorded(entry));
   using undo = new DisposableStack();
   const poller = new Poller(sys);
   undo.defer(() => void poller.close());
-  const open = new Map<number, Connection>();
+  const open = new Map<number, Relay>();
   const pending = new Map<number, Disposable>();
   const idle = undo.use(publication(sys));
   const peer = absolutePath(sys, options.connect);
   const socket = absolutePath(sys, options.listen);
   let accepted = 0;
-  const now = () => new Date().toISOString();
 
   const listener = undo.use(openListener({
     sys,
     poller,
     path: options.listen,
-    allowUids: options.allowUids ?? [],
+    allowUid: options.allowUid ?? null,
     room: () => open.size + pending.size < maxConnections,
     accept: (fd, credentials) => begin(fd, credentials),
-    refuse: (reason, who) =>
-      log(`refused ${who === null ? "a peer" : `pid ${who.pid}`}: ${reason}`),
+    refuse: (reason, who) => report(refuseEvent(null, reason, who)),
   }));
 
   /** The peer is watched while it waits: it may leave before the far side is there. */
@@ -96,15 +103,11 @@ export function startTap(options: TapOptions): Tap {
     using undoOne = new DisposableStack();
     const leave = (reason: string) => {
       pending.get(connection)?.[Symbol.dispose]();
-      report(connection, "refuse", { reason });
+      report(refuseEvent(connection, reason, credentials));
     };
     undoOne.defer(() => closeAll(sys, [fd]));
     undoOne.defer(() => poller.remove(fd));
-    poller.add(
-      fd,
-      0,
-      (revents) => revents & POLLHUP && leave("left before the far side was there"),
-    );
+    poller.add(fd, 0, (bits) => bits & POLLHUP && leave("it left before the far side was there"));
     const resources = undoOne.move();
     resources.defer(() => pending.delete(connection));
     pending.set(connection, resources);
@@ -126,6 +129,8 @@ export function startTap(options: TapOptions): Tap {
   function relay(connection: number, fd: number, far: number, near: PeerCredentials): void {
     const pids = [near.pid, sys.peerCredentials(far).pid] as const;
     const published = publication(sys);
+    report(connectEvent(connection, ...pids));
+    let ready = false;
     const started = openRelay({
       sys,
       poller,
@@ -133,11 +138,14 @@ export function startTap(options: TapOptions): Tap {
       connection,
       fds: [fd, far],
       record,
-      changed: (self) => publish(published, self, pids),
+      changed: (self) => {
+        publish(published, self, pids);
+        if (isReady(self.state) && !ready) report(readyEvent(connection, socket, self.state));
+        ready = isReady(self.state);
+      },
       ended: (self) => ended(self, published),
     });
-    open.set(connection, { relay: started, published });
-    report(connection, "connect", { pids: [...pids] });
+    open.set(connection, started);
   }
 
   /** A tap that can not publish still relays. */
@@ -151,7 +159,7 @@ export function startTap(options: TapOptions): Tap {
       frontEndPid: pids[frontEnd],
       backEndPid: pids[1 - frontEnd],
     };
-    told(() => {
+    told(self.connection, () => {
       published.replace(connectionLayout(context, self.state));
       idle.close();
     });
@@ -161,34 +169,45 @@ export function startTap(options: TapOptions): Tap {
     open.delete(self.connection);
     if (open.size === 0) publishIdle();
     published.close();
-    const { by, reason, hostile } = self.end as RelayEnd;
     const [first, second] = self.passed;
-    report(self.connection, "close", { by, reason, hostile, messages: first + second });
+    report(closeEvent(self.connection, self.end as RelayEnd, first + second));
   }
 
   function publishIdle(): void {
-    told(() => idle.replace(emptyLayout({ kind: "tap", socket, peer })));
+    told(null, () => idle.replace(emptyLayout({ kind: "tap", socket, peer })));
   }
 
-  function told(run: () => void): void {
+  /** What fails here is no reason to end anybody's connection. */
+  function told(connection: number | null, run: () => void): void {
     try {
       run();
     } catch (error) {
       if (!isSyscallFailure(error)) throw error;
-      log(`can not publish: ${error.message}`);
+      options.event?.(problemEvent(connection, error.message));
     }
   }
 
-  function report(connection: number, event: string, details: { [key: string]: Json }): void {
-    told(() => record?.(eventRecord(connection, now(), event, details)));
-    const text = Object.entries(details).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
-    log(`connection ${connection}: ${event}, ${text.join(", ")}`);
+  function report(event: TapEvent): void {
+    const time = new Date().toISOString();
+    const { connection, kind, details } = event;
+    record?.(eventRecord(connection, time, kind, details));
+    options.event?.(event);
+  }
+
+  function recorded(entry: Record<string, Json>): void {
+    try {
+      recorder?.(entry);
+    } catch (error) {
+      if (!isSyscallFailure(error)) throw error;
+      recorder = null;
+      options.event?.(problemEvent(null, `recording stopped: ${error.message}`));
+    }
   }
 
   function closeSync(): void {
     listener[Symbol.dispose]();
     [...pending.values()].forEach((connection) => connection[Symbol.dispose]());
-    [...open.values()].forEach((connection) => connection.relay.close());
+    [...open.values()].forEach((connection) => connection.close());
     idle.close();
   }
 
@@ -204,7 +223,7 @@ export function startTap(options: TapOptions): Tap {
   return {
     socket,
     get connections(): readonly Relay[] {
-      return [...open.values()].map((connection) => connection.relay);
+      return [...open.values()];
     },
     get accepted(): number {
       return accepted;

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { EFD_NONBLOCK } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
+import { SyscallError } from "../../ffi/errno.ts";
 import { sealedMemfd } from "../../ffi/memfd.ts";
 import { SourceError } from "../../lib/errors.ts";
 import { startTap } from "../../lib/tap/tap.ts";
@@ -327,5 +328,59 @@ Deno.test("a socket that somebody listens on is not taken, a stale one is", asyn
       assertEquals(sys.stat(path).mode & 0o777, 0o600);
     }
     assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("peers of other users are sent away, but for the one that is named", async () => {
+  await inFolder(async (folder) => {
+    // What the kernel says of a peer is the one thing that can not be had as a single user.
+    const foreign = { ...sys, peerCredentials: () => ({ pid: 1, uid: 4711, gid: 4711 }) };
+    const events: string[] = [];
+    const listen = `${folder}/tap.sock`;
+    const event = ({ kind, text }: { kind: string; text: string }) =>
+      void events.push(`${kind} ${text}`);
+    {
+      await using _tap = startTap({ sys: foreign, listen, connect: "/none", event });
+      using frontEnd = connectPeer(listen);
+      assertEquals(await frontEnd.receive(), null);
+    }
+    assertEquals(events, [
+      "refuse process 1 of user 4711 was sent away: user 4711 may not connect",
+    ]);
+    if (sys.uid !== 0) return;
+    using backEnds = peerListener(`${folder}/back.sock`);
+    const allowed = { sys: foreign, listen, connect: backEnds.path, allowUid: 4711 };
+    await using _tap = startTap(allowed);
+    assertEquals([sys.stat(listen).uid, sys.stat(listen).mode & 0o777], [4711, 0o600]);
+    using _frontEnd = connectPeer(listen);
+    using _backEnd = await backEnds.accept();
+  });
+});
+
+Deno.test("a full disk ends the recording and nothing else", async () => {
+  const events: string[] = [];
+  await tapped(async ({ frontEnd, backEnd }) => {
+    await passes(frontEnd, backEnd, frontEndRequest("GET_FEATURES", EMPTY));
+    await passes(frontEnd, backEnd, frontEndRequest("GET_FEATURES", EMPTY));
+  }, {
+    record: () => {
+      throw new SyscallError("write", "ENOSPC", "tap.ndjson");
+    },
+    event: ({ kind, text }) => void events.push(`${kind} ${text}`),
+  });
+  assertEquals(events.filter((text) => text.startsWith("problem")).length, 1);
+  assert(events.some((text) => text.includes("ENOSPC")), events.join("\n"));
+});
+
+Deno.test("more connections than there is room for are sent away", async () => {
+  await inFolder(async (folder) => {
+    using backEnds = peerListener(`${folder}/back.sock`);
+    const paths = { listen: `${folder}/tap.sock`, connect: backEnds.path };
+    await using tap = startTap({ sys, ...paths, maxConnections: 1 });
+    using first = connectPeer(tap.socket);
+    using backEnd = await backEnds.accept();
+    using second = connectPeer(tap.socket);
+    assertEquals(await second.receive(), null);
+    await passes(first, backEnd, frontEndRequest("GET_FEATURES", EMPTY));
   });
 });

@@ -1,0 +1,98 @@
+/**
+ * `guestmem tap`
+ *
+ * @module
+ */
+import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { recordFile } from "../../lib/tap/record.ts";
+import { startTap, type TapEvent } from "../../lib/tap/tap.ts";
+import { type Context, interrupted, UsageError } from "../context.ts";
+import { HELP } from "../options.ts";
+
+const MANUAL = `
+Stands between a vhost-user front-end (QEMU, DPDK's virtio-user) and its back-end (DPDK, SPDK,
+virtiofsd, qemu-storage-daemon, OVS), passes every message on, and makes each connection a target.
+Packets and disk data do not go this way: the rings are as fast with it as without.
+
+  $ guestmem tap /run/tap.sock /run/back.sock
+  tapping /run/tap.sock to /run/back.sock; Ctrl-C ends it, and all connections
+  connection 1: process 4242 came, joined with process 4243
+  connection 1: rings at vhost:/run/tap.sock/blk0
+
+  $ guestmem dump ring vhost:/run/tap.sock/blk0:0
+  $ guestmem kick vhost:/run/tap.sock/blk0:0
+
+LISTEN is a new socket, of mode 0600, that one side connects to in the place of CONNECT. Either side
+may be the one that listens at CONNECT: who asks first is the front-end. A peer that dies takes its
+connection along, and may come again. One that breaks the protocol (memory that overlaps or reaches
+past its file, fds of the wrong kind, impossible sizes) is cut off before the other side sees it.
+
+--log appends every message, decoded and in hex, and every event to FILE, one JSON object a line.
+Peers of other users than yours and root are sent away, but for the one that --allow-uid names.`;
+
+/** How long the far side may be away, in seconds, if not said. */
+const WAIT = 5;
+
+/** `tap` */
+export function tapCommand(context: Context): CommandUnknownOpts {
+  return new Command("tap")
+    .summary("stand between a vhost-user front-end and back-end")
+    .description("Relay vhost-user connections, and make them targets.")
+    .argument("<listen>", "Unix socket to make; vhost:LISTEN is the target")
+    .argument("<connect>", "Unix socket of the other side")
+    .option("--log <file>", "append the conversation to FILE as NDJSON")
+    .option("--allow-uid <uid>", "a user who may connect, too; LISTEN becomes theirs", parseUid)
+    .option("--wait <seconds>", "how long CONNECT may be away", parseSeconds, WAIT)
+    .option("--json", HELP.json + " lines, one per event")
+    .addHelpText("after", MANUAL)
+    .action(async (listen, connect, options) => {
+      using resources = new DisposableStack();
+      const file = options.log === undefined ? null : resources.use(recordFile(options.log));
+      const events = eventPrinter(context, options.json === true);
+      await using tap = startTap({
+        listen,
+        connect,
+        allowUid: options.allowUid ?? null,
+        connectTimeoutMs: options.wait * 1000,
+        event: events.say,
+        ...(file === null ? {} : { record: file.write }),
+      });
+      if (!options.json) {
+        events.line(`tapping ${listen} to ${connect}; Ctrl-C ends it, and all connections`);
+      }
+      await Promise.race([interrupted(context.signal), tap.done]);
+      await tap.close();
+      await events.written();
+    });
+}
+
+function parseUid(text: string): number {
+  if (/^[0-9]{1,10}$/.test(text)) return Number(text);
+  throw new UsageError(`--allow-uid ${text} is no user id`);
+}
+
+function parseSeconds(text: string): number {
+  if (/^[0-9]{1,6}(\.[0-9]{1,3})?$/.test(text)) return Number(text);
+  throw new UsageError(`--wait ${text} is no number of seconds`);
+}
+
+/** Prints events one after the other, as they happen. */
+function eventPrinter(context: Context, json: boolean) {
+  let last = Promise.resolve();
+  const line = (text: string) => {
+    last = last.then(() => context.print(text));
+  };
+  const say = ({ kind, connection, text, details }: TapEvent) => {
+    const time = new Date().toISOString();
+    const entry = {
+      schema: "guestmem/tap-event/1",
+      time,
+      event: kind,
+      connection,
+      ...details,
+      text,
+    };
+    line(json ? JSON.stringify(entry) : text);
+  };
+  return { line, say, written: () => last };
+}
