@@ -5,24 +5,24 @@
  */
 import type { Context } from "./context.ts";
 
-/** Shown until disposed. */
+/** A bar that is shown until disposed. */
 export interface Progress extends Disposable {
   /** Bytes behind us. */
   update(done: bigint): void;
 }
 
-const SILENT: Progress = { update() {}, [Symbol.dispose]() {} };
-
 /** Work shorter than this many bytes is done before a bar could be read. */
 const WORTH = 64n << 20n;
 
-/** A bar over `total` bytes, where it can be seen and is worth it. */
-export async function startProgress(
-  context: Context,
+/** Runs `run` under a bar over `total` bytes, where it can be seen and is worth it. */
+export async function withProgress<T>(
+  context: Pick<Context, "progress">,
   what: string,
   total: bigint,
-): Promise<Progress> {
-  if (!context.progress || total < WORTH) return SILENT;
-  const { startBar } = await import("./progress_bar.ts");
-  return startBar(what, Number(total));
+  run: (update: (done: bigint) => void) => Promise<T>,
+): Promise<T> {
+  using bar = context.progress && total >= WORTH
+    ? (await import("./progress_bar.ts")).startBar(what, Number(total))
+    : null;
+  return await run((done) => bar?.update(done));
 }

@@ -13,7 +13,7 @@ import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, UsageError } from "../context.ts";
 import { collect, HELP, openOptions } from "../options.ts";
 import { parseAddress, parseCount, parseLength } from "../parse.ts";
-import { startProgress } from "../progress.ts";
+import { withProgress } from "../progress.ts";
 import { jsonLine, timeText } from "../render/json.ts";
 import {
   gapText,
@@ -128,22 +128,17 @@ interface Sink {
 async function dump(context: Context, range: Range, options: MemOptions): Promise<void> {
   const { format, output } = options;
   if (format === "raw") refuseHoles(range, options);
-  const produce = format === "raw" ? copy : render;
   if (output === undefined) {
+    const produce = format === "raw" ? copy : render;
     const sink = { write: (bytes: Uint8Array) => context.write(bytes), progress() {} };
     return await produce(range, options, sink, context.signal);
   }
-  using bar = await startProgress(context, "dump", range.length);
-  const progress = (done: bigint) => bar.update(done);
-  if (format === "raw") return await toRawFile(context, range, options, progress);
-  await replaceFile(output, async (file) => {
-    await produce(
-      range,
-      options,
-      { write: (bytes) => writeAll(file, bytes), progress },
-      context.signal,
-    );
-  });
+  if (format === "raw") return await toRawFile(context, range, options);
+  await withProgress(context, "dump", range.length, (progress) =>
+    replaceFile(output, (file) => {
+      const sink = { write: (bytes: Uint8Array) => writeAll(file, bytes), progress };
+      return render(range, options, sink, context.signal);
+    }));
 }
 
 /** Finds what is known beforehand to be no memory, so that nothing is written in vain. */
@@ -156,17 +151,15 @@ async function toRawFile(
   context: Context,
   { memory, address, length }: Range,
   { output, skipGaps }: MemOptions,
-  progress: (done: bigint) => void,
 ): Promise<void> {
-  const { written, sparse, gaps } = await dumpRaw({
-    memory,
-    address,
+  const { signal } = context;
+  const place = { memory, address, length, path: output as string };
+  const { written, sparse, gaps } = await withProgress(
+    context,
+    "dump",
     length,
-    path: output as string,
-    skipGaps: skipGaps === true,
-    signal: context.signal,
-    progress,
-  });
+    (progress) => dumpRaw({ ...place, skipGaps: skipGaps === true, signal, progress }),
+  );
   for (const gap of gaps) context.warn(`guestmem: left as a hole: ${gapText(gap)}`);
   const never = sparse === 0n ? "" : `, ${sizeText(sparse)} never written left sparse`;
   context.warn(`guestmem: ${output}: ${sizeText(written)} copied${never}`);

@@ -12,7 +12,7 @@ import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, UsageError } from "../context.ts";
 import { collect, HELP, openOptions } from "../options.ts";
 import { parseCount, parseHexBytes, parseRange } from "../parse.ts";
-import { type Progress, startProgress } from "../progress.ts";
+import { withProgress } from "../progress.ts";
 import { jsonLine, timeText } from "../render/json.ts";
 import { gapText } from "../render/memory_format.ts";
 import { plural } from "../render/size.ts";
@@ -93,41 +93,36 @@ function whole({ table: { regions } }: GuestMemory): { start: bigint; end: bigin
     : { start: regions[0].guest, end: last.guest + last.length };
 }
 
-/** Prints matches as they are found. Gives how many. */
-async function run(
+/** Prints matches as they are found. Gives how many. A bar would stand among them on a terminal. */
+function run(
   context: Context,
-  { memory, pattern, start, end, limit }: Search,
+  wanted: Search,
   found: (address: bigint) => Promise<void>,
 ): Promise<number> {
-  using bar = await startProgress(context, "search", end - start);
-  let count = 0;
-  for (const step of steps(memory, start, end, pattern)) {
-    for (const address of step.matches) {
-      await found(address);
-      if (++count >= limit) return count;
+  const { start, end } = wanted;
+  const shown = { progress: context.progress && !context.terminal };
+  return withProgress(shown, "search", end - start, async (progress) => {
+    let count = 0;
+    for (const step of steps(wanted)) {
+      for (const address of step.matches) {
+        await found(address);
+        if (++count >= wanted.limit) return count;
+      }
+      // Between regions nothing is expected; memory that can not be read is worth a word.
+      const { gap } = step;
+      if (gap?.kind === "unreadable") context.warn(`guestmem: not searched: ${gapText(gap)}`);
+      progress(step.reached - start);
+      await breathe(context.signal);
     }
-    report(context, step, bar, start);
-    await breathe(context.signal);
-  }
-  return count;
+    return count;
+  });
 }
 
-function* steps(
-  memory: GuestMemory,
-  start: bigint,
-  end: bigint,
-  pattern: Uint8Array,
-): Generator<SearchStep> {
+function* steps({ memory, start, end, pattern }: Search): Generator<SearchStep> {
   try {
     yield* search(memory, start, end - start, pattern);
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
-}
-
-/** Between regions nothing is expected; memory that can not be read is worth a word. */
-function report(context: Context, step: SearchStep, bar: Progress, start: bigint): void {
-  if (step.gap?.kind === "unreadable") context.warn(`guestmem: not searched: ${gapText(step.gap)}`);
-  bar.update(step.reached - start);
 }

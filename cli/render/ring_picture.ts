@@ -83,7 +83,8 @@ function cells(stand: Stand, width: number): string {
     const cell = Math.floor((stand.used + i) % stand.size * width / stand.size);
     states[cell] = Math.max(states[cell], i < stand.fetched ? FETCHED : WAITING);
   }
-  return Array.from(states, (state) => PAINT[state](SIGN[state])).join("");
+  const text = Array.from(states, (state) => SIGN[state]).join("");
+  return text.replace(/(.)\1*/g, (run) => PAINT[SIGN.indexOf(run[0])](run));
 }
 
 /** The text left of its mark where there is room, else right of it. */
