@@ -65,7 +65,7 @@ const PAGED_OUT = errnoCode("ENOENT");
 const NO_DOMAIN = errnoCode("ESRCH");
 
 const REMEDIES: { readonly [errno: string]: string } = {
-  ESRCH: "no such domain: it may have been destroyed meanwhile",
+  ESRCH: "no such domain (or our own, whose frames are not foreign): was it destroyed meanwhile?",
   EPERM: "not allowed: this needs dom0, or a device model domain of that guest",
   ENOMEM: "dom0 has no free pages to map into: map fewer frames, or give dom0 memory",
   ENOTTY: "this kernel's privcmd does not know the call",

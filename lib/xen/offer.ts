@@ -5,9 +5,7 @@
  */
 import { openSys, type Sys } from "../../ffi/sys.ts";
 import { openGntalloc } from "../../ffi/xen/gntalloc.ts";
-import { SourceError } from "../errors.ts";
-import { explained, openXenHost } from "./host.ts";
-import { readGrantTable } from "./read_grants.ts";
+import { explained } from "./host.ts";
 
 /** What to offer. */
 export interface OfferOptions {
@@ -22,17 +20,16 @@ export interface OfferOptions {
   readonly sys?: Sys;
 }
 
-/** Offered pages. Disposing ends the grants. */
+/**
+ * Offered pages. Disposing ends the grants; a page that the other side still has mapped is freed by
+ * the kernel when it lets go. Whether it has, Xen does not tell: no domain sees its own grant table.
+ */
 export interface Offer extends Disposable {
   readonly refs: readonly number[];
-  /** References that somebody has mapped at this moment; null where our table can not be read. */
-  mapped(): number[] | null;
   /** First bytes of the first page: what the other side may have written. */
   preview(): Uint8Array;
 }
 
-/** The domain that grants: ourselves. */
-const OURS = 0;
 const PREVIEW = 48;
 
 /** Allocates and grants. Throws `SourceError`. */
@@ -47,23 +44,10 @@ export function offerPages(options: OfferOptions): Offer {
   const resources = undo.move();
   return {
     refs: pages.refs,
-    mapped: () => mappedNow(sys, new Set(pages.refs)),
     preview() {
       const bytes = new Uint8Array(PREVIEW);
       return bytes.subarray(0, pages.copy(0, bytes).length);
     },
     [Symbol.dispose]: () => resources.dispose(),
   };
-}
-
-function mappedNow(sys: Sys, refs: ReadonlySet<number>): number[] | null {
-  try {
-    using host = openXenHost(sys, false);
-    return readGrantTable(host, OURS).entries
-      .filter(({ ref, mappedBy }) => mappedBy !== null && refs.has(ref))
-      .map(({ ref }) => ref);
-  } catch (error) {
-    if (error instanceof SourceError) return null;
-    throw error;
-  }
 }

@@ -9,6 +9,8 @@ import { SourceError } from "../errors.ts";
 import { decodeGrantTable, ENTRY_SIZE, type GrantTable, STATUS_PER_FRAME } from "./grant_table.ts";
 import { explained, type XenHost } from "./host.ts";
 
+/** The domain that we are in. */
+const OURS = 0;
 /** id of MMAP_RESOURCE for grant tables: XENMEM_resource_grant_table_id_*. */
 const SHARED = 0;
 const STATUS = 1;
@@ -40,11 +42,23 @@ function statusFrames(frames: number): number {
 /** Maps, copies and unmaps: a mapped table would keep a dying domain alive. */
 function copy(host: XenHost, domain: number, id: number, count: number): Uint8Array {
   const resource: Resource = { domain, type: RESOURCE.grant_table, id };
-  return explained("map grant table", () => {
+  return ownExplained(domain, () => {
     using frames = host.privcmd.mapResource(resource, 0, count);
     const bytes = new Uint8Array(frames.length);
     const { length, errno } = frames.copy(0, bytes);
     if (length === bytes.length) return bytes;
     throw new SourceError("xen", "read grant table", "failed", `${errno} at byte ${length}`);
   });
+}
+
+/** Xen shows no domain its own grant table; what it says then (EPERM) is no matter of rights. */
+function ownExplained<T>(domain: number, run: () => T): T {
+  try {
+    return explained("map grant table", run);
+  } catch (error) {
+    if (domain !== OURS || !(error instanceof SourceError)) throw error;
+    const text = "Xen does not show a domain its own grant table";
+    const remedy = "look at the table of the domain at the other end";
+    throw new SourceError("xen", error.stage, "unsupported", text, remedy, { cause: error });
+  }
 }

@@ -1,5 +1,6 @@
 /**
- * What the tests in dom0 share: making guests with xl, and what their console says.
+ * What the tests in dom0 share: two guests that xl makes, and what their consoles say. Importing this
+ * makes the guests, paused.
  *
  * @module
  */
@@ -27,13 +28,13 @@ export interface XlGuest {
 }
 
 /** Makes a paused guest of a configuration beside this file. */
-export async function createPaused(name: string): Promise<XlGuest> {
+async function createPaused(name: string): Promise<XlGuest> {
   await run("xl", "create", "-q", "-p", `${HERE}${name}.cfg`);
   return { name: `${name}1`, domain: Number(await run("xl", "domid", `${name}1`)) };
 }
 
 /** Back-end drivers and disks. */
-export async function loadBackends(): Promise<void> {
+async function loadBackends(): Promise<void> {
   await run("insmod", "/lib/modules/brd.ko", "rd_nr=2", "rd_size=8192");
   await run("insmod", "/lib/modules/xen-blkback.ko");
   await run("insmod", "/lib/modules/xen-netback.ko");
@@ -87,3 +88,16 @@ export function textOf(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
+
+/** Remembers a line that the live test prints at its end. */
+export function measured(text: string): void {
+  Deno.writeTextFileSync("/tmp/measured", `${text}\n`, { append: true });
+}
+
+await loadBackends();
+/** A paravirtual guest. */
+export const pv: XlGuest = await createPaused("pv");
+/** A guest of the kind PVH: hardware virtualisation without a device model. */
+export const pvh: XlGuest = await createPaused("pvh");
+/** What each said on its console, from the test on that starts them. */
+export const shared: Map<XlGuest, Shared> = new Map();

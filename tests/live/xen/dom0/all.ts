@@ -1,0 +1,8 @@
+/**
+ * Runs in dom0: all of the tests, over one pair of guests, in the order of the guests' life.
+ *
+ * @module
+ */
+import "./loopback.ts";
+import "./domains.ts";
+import "./commands.ts";
