@@ -11,6 +11,7 @@ import { follow, type WatchReport } from "../../lib/watch/follow.ts";
 import type { Context } from "../context.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseCount, parseDuration, parseInterval } from "../parse.ts";
+import { watchDoorbell } from "./watch_doorbell.ts";
 import { watchJson, watchPlain, watchText } from "../render/watch.ts";
 
 const MANUAL = `
@@ -21,6 +22,8 @@ the device has used nothing while something is with it, and which notifications 
 Rings are read many times between two lines. Where an index may still have lapped unseen, the rate
 is \`?\` and JSON says "gap": true; it is never made up. On a terminal the table is redrawn; elsewhere
 each interval is a line per queue, as with --plain. --json is a stream of lines (guestmem/watch/1).
+
+Of an ivshmem: target it shows a line per interrupt that reaches us, and per peer that comes or goes.
 
 --pcap records instead: the packets of network queues, read from guest memory as they pass. What
 passed between two looks unseen is counted in the next packet's block (tshark: frame.drop_count).
@@ -56,6 +59,10 @@ export function watchCommand(context: Context): CommandUnknownOpts {
       await using attachment = await openTarget(target, open);
       const log = open.log ?? (() => {});
       if (options.pcap !== undefined) return await capture(context, attachment, options);
+      const { interrupts } = attachment;
+      if (interrupts !== undefined) {
+        return await watchDoorbell(context, attachment, interrupts, options);
+      }
       const interval = Math.min(options.interval, options.for ?? Infinity);
       const draw = context.terminal && !options.json && !options.plain
         ? screen(context)

@@ -6,7 +6,8 @@ import { SourceError } from "../../lib/errors.ts";
 import { IvshmemClient } from "../../lib/ivshmem/client.ts";
 import { type IvshmemServerOptions, startIvshmemServer } from "../../lib/ivshmem/server.ts";
 import { ivshmemSource } from "../../lib/source/ivshmem.ts";
-import type { Attachment } from "../../lib/source/source.ts";
+import type { Attachment, Interrupts } from "../../lib/source/source.ts";
+import { type DoorbellEvent, followInterrupts } from "../../lib/watch/follow_interrupts.ts";
 import { encodeMessage } from "../../lib/wire/ivshmem/message.ts";
 import { errnoFrom, sys, uniqueName } from "../support/host.ts";
 
@@ -228,4 +229,40 @@ Deno.test("no server: not-found, with the remedy", async () => {
   const dead = await assertRejects(() => attach(path, false), SourceError) as SourceError;
   sys.unlink(path);
   assertEquals([dead.kind, dead.remedy], ["not-found", "start one with guestmem ivshmem-server"]);
+});
+
+Deno.test("what happens at a doorbell is told as it happens", async () => {
+  await using server = serve({ vectors: 1 });
+  await using watcher = await attach(server.path, false);
+  const stop = new AbortController();
+  const interrupts = watcher.interrupts as Interrupts;
+  const events: DoorbellEvent[] = [];
+  const following = (async () => {
+    const options = { interval: 20, signal: stop.signal };
+    for await (const event of followInterrupts(watcher, interrupts, options)) events.push(event);
+  })();
+  const peer = await IvshmemClient.connect({ sys, path: server.path });
+  await until(() => events.length === 2);
+  peer.ring(0, 0);
+  await until(() => events.length === 3);
+  peer.ring(0, 0);
+  await until(() => events.length === 4);
+  await peer.close();
+  await until(() => events.length === 5);
+  await server.close();
+  await until(() => events.length === 6);
+  stop.abort();
+  await following;
+  assertEquals(
+    events.map((event) => "peer" in event ? `${event.kind} ${event.peer}` : event.kind),
+    [
+      "joined 0",
+      "joined 1",
+      "interrupt",
+      "interrupt",
+      "left 1",
+      "ended",
+    ],
+  );
+  assertEquals(events[3], { kind: "interrupt", vector: 0, count: 1, total: 2 });
 });
