@@ -17,7 +17,10 @@ export interface PackedChainContext {
   readonly memory: GuestMemory;
   readonly config: RingConfig;
   readonly walk: PackedWalk;
-  /** Whether ids may stand twice, since the device completes out of order and a list is stale. */
+  /**
+   * Whether ids may stand twice: where the device completes out of order a list may be stale, and so
+   * may the first ones be where its position is a guess.
+   */
   readonly mayBeStale: boolean;
 }
 

@@ -39,6 +39,17 @@ export function outstanding(words: Uint32Array, driver: RingPosition, size: numb
   return size;
 }
 
+/** The driver's position where the device's is known: after all slots from there on that are available. */
+export function driverAfter(words: Uint32Array, used: RingPosition, size: number): RingPosition {
+  let { index, wrap } = used;
+  for (let left = size; left > 0; left--) {
+    if (availBit(words, index) !== wrap || usedBit(words, index) === wrap) break;
+    if (++index < size) continue;
+    [index, wrap] = [0, !wrap];
+  }
+  return { index, wrap };
+}
+
 /** The position `slots` (at most the size) before another. */
 export function positionBefore(position: RingPosition, slots: number, size: number): RingPosition {
   const index = (position.index - slots + size) % size;

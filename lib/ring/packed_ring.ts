@@ -12,7 +12,7 @@ import type { Areas } from "./check_config.ts";
 import { FEATURE, type RingConfig, type RingPosition } from "./config.ts";
 import { slotsBetween } from "./packed_position.ts";
 import { PackedSnapshot } from "./packed_snapshot.ts";
-import { knownStart, type PackedSpan, packedSpan } from "./packed_start.ts";
+import { type PackedSpan, packedSpan } from "./packed_start.ts";
 import { PackedWalk } from "./packed_walk.ts";
 import type { Ring, RingIndices, RingSide, RingSnapshot, SnapshotOptions } from "./snapshot.ts";
 import { EVENT } from "./spec.ts";
@@ -48,21 +48,19 @@ export class PackedRing implements Ring {
     const fault = this.areas.descriptor.copy(walk.earlyBytes) ??
       this.areas.descriptor.copy(walk.tableBytes);
     if (fault !== null) return unreadable(this.config, this.findings, time, fault);
-    const none = options.chains === "none";
-    const known = none ? null : knownStart(walk.early, this.config);
-    const span = known === null ? this.#walkDerived(walk, none) : this.#walkKnown(walk, known);
+    const span = this.#walk(walk, options.chains === "none");
     const indices = this.#indices(span, time);
     if (indices === null) return unreadable(this.config, this.findings, time);
     return new PackedSnapshot(this, walk, indices, () => this.#moved(span, walk.early));
   }
 
-  /** The driver's position is where the walk ends, so the flags need not be searched for it. */
-  #walkKnown(walk: PackedWalk, used: RingPosition): PackedSpan {
-    walk.run(used);
-    return { available: walk.end, used, exact: true };
-  }
-
-  #walkDerived(walk: PackedWalk, none: boolean): PackedSpan {
+  /** Where a consumer starts is known: the walk finds the driver, and no flags need be searched. */
+  #walk(walk: PackedWalk, none: boolean): PackedSpan {
+    const { start } = this.config;
+    if (start !== undefined && !none) {
+      walk.run(start);
+      return { available: walk.end, used: start, exact: true };
+    }
     const span = packedSpan(walk.early, this.config);
     walk.run(none ? span.available : span.used);
     return span;

@@ -51,7 +51,7 @@ export class PackedSnapshot implements RingSnapshot {
     ({ exact: this.exact, time: this.time } = indices);
     const { memory, config } = ring;
     const inOrder = (config.features & FEATURE.IN_ORDER) !== 0n;
-    const mayBeStale = config.start === undefined && !inOrder;
+    const mayBeStale = config.start === undefined && !(inOrder && this.exact);
     this.#context = { memory, config, walk, mayBeStale };
     this.#checkEvents();
     this.#checkEnd();

@@ -12,6 +12,7 @@
 import type { RingConfig, RingPosition } from "./config.ts";
 import {
   availBit,
+  driverAfter,
   driverPosition,
   outstanding,
   positionBefore,
@@ -23,51 +24,65 @@ import { DESC_F } from "./spec.ts";
 export interface PackedSpan {
   readonly available: RingPosition;
   readonly used: RingPosition;
-  /** Whether `used` is known, not guessed. */
+  /**
+   * Whether `used` is known, not guessed: it was told, nothing is outstanding, or nothing was ever
+   * used. Else it may be off by as much as the list that was used last, whose length no one tells.
+   */
   readonly exact: boolean;
 }
 
-/**
- * The device's position where it is known beforehand: the consumer's own, or one that was asked for
- * earlier and that the ring still bears out. null where it must be derived.
- */
-export function knownStart(words: Uint32Array, config: RingConfig): RingPosition | null {
-  if (config.start !== undefined) return config.start;
-  const slot = config.used?.index;
-  if (slot === undefined || !withDevice(words, slot)) return null;
-  const onlyStale = staleBefore(words, slot, config.size);
-  return onlyStale ? { index: slot, wrap: availBit(words, slot) } : null;
-}
-
-/** Both positions, derived from the flags of a private copy. */
+/** Both positions, as told or derived from the flags of a private copy. */
 export function packedSpan(words: Uint32Array, config: RingConfig): PackedSpan {
-  const { size } = config;
+  const { size, start } = config;
+  if (start !== undefined) {
+    return { available: driverAfter(words, start, size), used: start, exact: true };
+  }
   const available = driverPosition(words, size);
   const run = outstanding(words, available, size);
-  if (config.used !== undefined && config.used.index === available.index && run < size) {
-    // Said to be idle. What looks available before must then be stale: the rest of one list.
-    if (staleBefore(words, available.index, size)) {
-      return { available, used: available, exact: true };
-    }
-  }
-  const first = positionBefore(available, run, size);
-  const stale = run === size ? 0 : staleTail(words, first, run, size);
-  const exact = stale === 0 && singles(words, first, run, size);
-  return { available, used: positionBefore(available, run - stale, size), exact };
+  const used = told(words, config, available, run);
+  return used === null
+    ? derivedSpan(words, available, run, size)
+    : { available, used, exact: true };
 }
 
 /**
- * Whether the slots before one, as far as they look available, are the rest of a single list: then
- * the device may have its position there. Two lists before it mean that it has moved.
+ * The device's position as it was told earlier, or null where it was not or the ring does not bear
+ * it out: it must be among the slots that look available, and what is before it there can only be
+ * the rest of one list. Two lists before it mean that the device has moved.
  */
-function staleBefore(words: Uint32Array, slot: number, size: number): boolean {
-  for (let n = 1; n < size; n++) {
-    const at = (slot - n + size) % size;
-    if (!withDevice(words, at)) return true;
-    const next = ((words[at * 4 + 3] >>> 16) & DESC_F.NEXT) !== 0;
-    if (next === (n === 1)) return false;
+function told(
+  words: Uint32Array,
+  { size, used }: RingConfig,
+  available: RingPosition,
+  run: number,
+): RingPosition | null {
+  if (used === undefined) return null;
+  const back = (available.index - used.index + size) % size;
+  const slots = back === 0 && run === size ? size : back;
+  if (slots > run || !restOfOneList(words, used.index, run - slots, size)) return null;
+  return positionBefore(available, slots, size);
+}
+
+/** Whether `count` slots before one are the end of a single list: NEXT in all but the last. */
+function restOfOneList(words: Uint32Array, slot: number, count: number, size: number): boolean {
+  for (let n = 1; n <= count; n++) {
+    const flags = words[((slot - n + size) % size) * 4 + 3] >>> 16;
+    if (((flags & DESC_F.NEXT) !== 0) === (n === 1)) return false;
   }
-  return false;
+  return true;
+}
+
+function derivedSpan(
+  words: Uint32Array,
+  available: RingPosition,
+  run: number,
+  size: number,
+): PackedSpan {
+  const first = positionBefore(available, run, size);
+  const stale = run === size ? 0 : staleTail(words, first, run, size);
+  const used = positionBefore(available, run - stale, size);
+  const unused = run < size && used.index === 0 && !written(words, size - 1);
+  return { available, used, exact: run === 0 || unused };
 }
 
 function withDevice(words: Uint32Array, slot: number): boolean {
@@ -98,16 +113,10 @@ function oneByOne(words: Uint32Array, used: number, taken: number, size: number)
 
 /** A slot of zeros was never written, although its flags look used. */
 function wasUsed(words: Uint32Array, slot: number): boolean {
-  const at = slot * 4;
-  const written = (words[at] | words[at + 1] | words[at + 2] | words[at + 3]) !== 0;
-  return written && !withDevice(words, slot);
+  return written(words, slot) && !withDevice(words, slot);
 }
 
-/** Whether every slot of the run is a list of its own: then nothing can be stale. */
-function singles(words: Uint32Array, first: RingPosition, run: number, size: number): boolean {
-  for (let n = 0; n < run; n++) {
-    const slot = (first.index + n) % size;
-    if (((words[slot * 4 + 3] >>> 16) & DESC_F.NEXT) !== 0) return false;
-  }
-  return true;
+function written(words: Uint32Array, slot: number): boolean {
+  const at = slot * 4;
+  return (words[at] | words[at + 1] | words[at + 2] | words[at + 3]) !== 0;
 }

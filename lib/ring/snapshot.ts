@@ -8,8 +8,9 @@ import type { RangeStatus } from "../memory/guest_memory.ts";
 import type { RingConfig } from "./config.ts";
 
 /**
- * Whose turn a buffer is: `available` waits for the device to fetch it, `inflight` was fetched (where
- * that is known: `RingConfig.fetched`), `used` went back to the driver.
+ * Whose turn a buffer is: `available` waits for the device to fetch it, `inflight` was fetched,
+ * `used` went back to the driver. How far was fetched `RingConfig.fetched` says; without it the
+ * avail_event of a split ring, which a device moves as it fetches; else nobody, and none is in flight.
  */
 export type ChainState = "available" | "inflight" | "used";
 
@@ -69,9 +70,12 @@ export interface RingIndices {
   readonly available: RingSide;
   /** Device's side: how far they were used. */
   readonly used: RingSide;
-  /** Buffers (split) or slots (packed: an upper bound unless `exact`) that are with the device. */
+  /** Buffers (split) or slots (packed: a guess unless `exact`) that are with the device. */
   readonly inFlight: number;
-  /** False where a packed ring's device position is derived, not known. */
+  /**
+   * False where a packed ring's device position is guessed: its memory does not tell how long the
+   * list was that was used last (see `packed_start.ts`).
+   */
   readonly exact: boolean;
   /** An index moved between the first and the last look. */
   readonly raced: boolean;
