@@ -21,7 +21,7 @@ export type DoorbellEvent =
 
 /** How to follow. */
 export interface DoorbellOptions {
-  /** Longest time in which peers that come or go are not noticed, in milliseconds. */
+  /** Longest time in which peers that come or go, and the signal, are not noticed; milliseconds. */
   readonly interval: number;
   readonly signal: AbortSignal;
 }
@@ -46,7 +46,7 @@ export async function* followInterrupts(
       ended = true;
       yield { kind: "ended", text: attachment.note };
     }
-    await untilEither(interrupts.wait(seen, interval), signal);
+    await interrupts.wait(seen, interval);
   }
 }
 
@@ -76,12 +76,4 @@ function* interruptEvents(
       yield { kind: "interrupt", vector, count: Number(count), total: Number(total) };
     }
   }
-}
-
-async function untilEither(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const { promise: aborted, resolve } = Promise.withResolvers<void>();
-  const stop = () => resolve();
-  signal.addEventListener("abort", stop, { once: true });
-  await Promise.race([promise, aborted]);
-  signal.removeEventListener("abort", stop);
 }
