@@ -1,0 +1,159 @@
+/**
+ * Every verdict on a ring that is really stuck: the demo guest broken in each way, and QEMU with its
+ * process stopped, its virtual machine paused, its disk throttled to nothing, and a Linux driver
+ * whose interrupts are masked.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { guestmem, startGuestmem } from "../support/cli.ts";
+import {
+  type LinuxGuest,
+  linuxGuestMissing,
+  liveTest,
+  startLinuxGuest,
+} from "../support/linux_guest.ts";
+import { qemuMissing, startBootSector } from "../support/qemu.ts";
+
+interface Report {
+  readonly halted: string | null;
+  readonly queues: readonly {
+    verdict: string;
+    turn: string;
+    target: string;
+    evidence: string[];
+    next: string;
+  }[];
+}
+
+async function diagnosed(target: string, ...more: string[]): Promise<Report & { code: number }> {
+  const { code, out, err } = await guestmem(["diagnose", target, "--json", "--check", ...more]);
+  assert(out.startsWith("{"), err);
+  return { ...JSON.parse(out), code };
+}
+
+/** Diagnoses until a verdict is reached: the guest takes a moment to get stuck. */
+async function reaches(target: string, verdict: string, ...more: string[]): Promise<Report> {
+  let last: Report | null = null;
+  for (let n = 0; n < 10; n++) {
+    last = await diagnosed(target, ...more);
+    if (last.queues[0]?.verdict === verdict) return last;
+  }
+  throw new Error(`never "${verdict}": ${JSON.stringify(last)}`);
+}
+
+const BREAKS = {
+  "stop-device": "device not consuming",
+  "lose-kick": "lost kick",
+  "suppress-kicks": "kicks suppressed",
+  "stop-reaping": "driver not reaping",
+  "ring-full": "ring full",
+  "corrupt-chain": "corrupt",
+  "not-ready": "not ready",
+};
+
+for (const [way, verdict] of Object.entries(BREAKS)) {
+  Deno.test(`demo, ${way}: ${verdict}, and only on the broken queue`, async () => {
+    const demo = startGuestmem(["demo", "--for", "60s", "--break", way, "--break-after", "1s"]);
+    try {
+      const [target] = /proc:[0-9]+/.exec(await demo.line(/proc:[0-9]+/)) ?? [""];
+      const { queues } = await reaches(target, verdict, "--for", "500ms");
+      assertEquals(queues[0].target, `${target}/blk0:0`);
+      const others = queues.slice(1).map((queue) => queue.verdict);
+      assert(others.every((one) => one === "moving" || one === "idle"), others.join());
+    } finally {
+      await demo.end("SIGINT");
+    }
+  });
+}
+
+Deno.test("demo: the suggested kick mends a lost kick", async () => {
+  const demo = startGuestmem([
+    "demo",
+    "--for",
+    "60s",
+    "--break",
+    "lose-kick",
+    "--break-after",
+    "1s",
+  ]);
+  try {
+    const [target] = /proc:[0-9]+/.exec(await demo.line(/proc:[0-9]+/)) ?? [""];
+    const { queues: [queue] } = await reaches(target, "lost kick", "--for", "500ms");
+    const before = await used(queue.target);
+    const kicked = await guestmem(queue.next.split(" ").slice(1));
+    assertEquals(kicked.code, 0, kicked.err);
+    assert(await used(queue.target) !== before, "the device did not wake up");
+  } finally {
+    await demo.end("SIGINT");
+  }
+});
+
+async function used(target: string): Promise<number> {
+  const { out } = await guestmem(["dump", "ring", target, "--json"]);
+  return JSON.parse(out).used.index;
+}
+
+liveTest("QEMU stopped by a signal is named at once", qemuMissing(), async () => {
+  await using guest = await startBootSector();
+  Deno.kill(guest.pid, "SIGSTOP");
+  try {
+    const { halted, code } = await diagnosed(`qemu:${guest.pid}`);
+    assert(halted?.includes("stopped by a signal"), String(halted));
+    assertEquals(code, 3);
+  } finally {
+    Deno.kill(guest.pid, "SIGCONT");
+  }
+});
+
+liveTest("a paused virtual machine is named, and its queues with it", qemuMissing(), async () => {
+  await using guest = await startBootSector();
+  assertEquals((await diagnosed(`qemu:${guest.pid}`)).queues[0].verdict, "moving");
+  await monitor(guest.qmp, "stop");
+  const { halted, code } = await diagnosed(`qemu:${guest.pid}`);
+  assert(halted?.includes("paused"), String(halted));
+  assertEquals(code, 3);
+});
+
+liveTest("a disk throttled to nothing: the device does not consume", qemuMissing(), async () => {
+  const disk = [
+    ...["-drive", "if=none,id=d,format=raw,file=$DIR/boot.img,throttling.bps-total=1"],
+    ...["-device", "virtio-blk-pci,drive=d,disable-legacy=on"],
+  ];
+  await using guest = await startBootSector({ disk, wait: false });
+  const { queues } = await reaches(`qemu:${guest.pid}`, "device not consuming");
+  assertEquals(queues[0].turn, "device");
+});
+
+liveTest("a Linux driver without interrupts does not reap", await linuxGuestMissing(), async () => {
+  await using guest = await startLinuxGuest({ devices: ["blk"], iops: 4 });
+  assertEquals((await diagnosed(`qemu:${guest.pid}`)).queues[0].verdict, "moving");
+  await maskInterrupts(guest);
+  const { queues } = await reaches(`qemu:${guest.pid}`, "driver not reaping");
+  assertEquals(queues[0].turn, "driver");
+});
+
+/** Sets Function Mask in the disk's MSI-X capability (PCI 3.0, 6.8.2.3): its interrupts stay pending. */
+async function maskInterrupts(guest: LinuxGuest): Promise<void> {
+  const { text: folder } = await guest.run(
+    "dirname $(readlink -f /sys/bus/virtio/devices/virtio0)",
+  );
+  const { text } = await guest.run(`head -c 256 ${folder}/config | od -An -v -tx1`);
+  const config = Uint8Array.fromHex(text.replace(/[^0-9a-f]/g, "").slice(0, 512));
+  let at = config[0x34];
+  for (let n = 0; n < 48 && config[at] !== 0x11; n++) at = config[at + 1];
+  assertEquals(config[at], 0x11, "no MSI-X capability");
+  const byte = (config[at + 3] | 0x40).toString(8).padStart(3, "0");
+  await guest.run(`printf '\\${byte}' | dd of=${folder}/config bs=1 seek=${at + 3} conv=notrunc`);
+}
+
+async function monitor(path: string, command: string): Promise<void> {
+  using connection = await Deno.connect({ transport: "unix", path });
+  const lines = ["qmp_capabilities", command].map((execute) => JSON.stringify({ execute }) + "\n");
+  await connection.write(new TextEncoder().encode(lines.join("")));
+  const buffer = new Uint8Array(65536);
+  let text = "";
+  while (text.split('"return"').length < 3) {
+    const length = await connection.read(buffer);
+    if (length === null) throw new Error("the monitor is gone");
+    text += new TextDecoder().decode(buffer.subarray(0, length));
+  }
+}
