@@ -38,7 +38,8 @@ export class RegionTable {
 
   /**
    * Index of the region that holds an address given as a double, or -1. For loops over descriptors:
-   * allocates nothing and tries the last hit first. Addresses of 2^53 and above are never found here.
+   * allocates nothing and tries the last hit first. Regions that end above 2^53 - 2^33 are never
+   * found here.
    */
   indexOf(address: number): number {
     const last = this.#last;
@@ -47,10 +48,11 @@ export class RegionTable {
     let high = this.#starts.length - 1;
     while (low <= high) {
       const middle = (low + high) >>> 1;
-      if (address < this.#starts[middle]) high = middle - 1;
-      else if (address >= this.#ends[middle]) low = middle + 1;
-      else if (address >= this.#starts[middle]) return this.#last = middle;
-      else return -1;
+      const inside = address >= this.#starts[middle] && address < this.#ends[middle];
+      if (inside) return this.#last = middle;
+      // NaN compares false: a region that is not exact is above all that is looked for here.
+      if (address >= this.#ends[middle]) low = middle + 1;
+      else high = middle - 1;
     }
     return -1;
   }
