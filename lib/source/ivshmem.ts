@@ -16,12 +16,14 @@ import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
 import { RegionTable } from "../memory/region_table.ts";
 import { isBarSize } from "../wire/ivshmem/registers.ts";
 import { refused } from "./host_file.ts";
+import { findServers } from "./ivshmem_find.ts";
 import type { Attachment, AttachOptions, Interrupts, Source, Target } from "./source.ts";
 
 /** The ivshmem source. */
 export const ivshmemSource: Source = {
   scheme: "ivshmem",
   summary: "a peer of an ivshmem server: its shared memory, its peers, their doorbells",
+  find: ({ sys }) => Promise.resolve().then(() => findServers(sys)),
   attach: attachIvshmem,
 };
 

@@ -5,7 +5,7 @@
  * the shared memory (an MSI is nothing but a write): an interrupt that was delivered leaves its data
  * at an offset where everybody can see it.
  */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { openSys } from "../../ffi/sys.ts";
 import { SourceError } from "../../lib/errors.ts";
 import { type IvshmemServer, startIvshmemServer } from "../../lib/ivshmem/server.ts";
@@ -174,6 +174,15 @@ liveTest(
     await using a = await Peer.start(server.path);
     await using client = await attach(server.path);
     assertEquals(await a.id(), 0);
+    const found = await ivshmemSource.find?.({
+      sys,
+      write: false,
+      layout: null,
+      signal: null,
+      log: () => {},
+    });
+    const row = found?.find(({ target }) => target === `ivshmem:${server.path}`);
+    assertMatch(row?.note ?? "", new RegExp(`joined by QEMU ${a.guest.pid}; `));
     await a.program(0, 0x300, 0xcccc0000);
     await server.close();
     await becomes(() => client.note === "" ? 0 : 1, 1);
