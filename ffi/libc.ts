@@ -44,6 +44,8 @@ const SYMBOLS = {
   getdents64: { parameters: ["i32", "buffer", "u64"], result: "i32" },
   // int unlink(const char *path)
   unlink: { parameters: ["buffer"], result: "i32" },
+  // int rename(const char *oldpath, const char *newpath)
+  rename: { parameters: ["buffer", "buffer"], result: "i32" },
   // int fcntl(int fd, int op, ... /* int arg */)
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int ioctl(int fd, unsigned long op, ... /* void *arg */)

@@ -49,6 +49,8 @@ export interface FileCalls {
   /** Names without `.` and `..`, in no order. */
   readdir(path: string): string[];
   unlink(path: string): void;
+  /** Replaces `to` at once where it exists; both must be on one file system. */
+  rename(from: string, to: string): void;
   /** The whole of a file of at most `limit` bytes (default 16 MiB); longer throws EFBIG. */
   readFile(path: string, limit?: number): Uint8Array;
   /** `readFile` as UTF-8 with replacement of what is not. */

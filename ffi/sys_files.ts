@@ -63,11 +63,13 @@ function fileIo(c: Libc): Io {
   };
 }
 
-function fileNames(c: Libc): Pick<FileCalls, "readlink" | "readdir" | "unlink"> {
+function fileNames(c: Libc): Pick<FileCalls, "readlink" | "readdir" | "unlink" | "rename"> {
   return {
     readlink: (path) => readLink(c, path),
     readdir: (path) => readDirectory(c, path),
     unlink: (path) => void check(c.unlink(cString(path)), "unlink", path),
+    rename: (from, to) =>
+      void check(c.rename(cString(from), cString(to)), "rename", `${from} to ${to}`),
   };
 }
 

@@ -6,8 +6,8 @@
 import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { hex } from "../../lib/address.ts";
 import { readSpans } from "../../lib/dump/pieces.ts";
-import { dumpRaw, gapError, holesIn } from "../../lib/dump/raw_file.ts";
-import { breathe, replaceFile } from "../../lib/dump/replace_file.ts";
+import { dumpRaw, gapError, holesIn, writeFile } from "../../lib/dump/raw_file.ts";
+import { breathe } from "../../lib/dump/replace_file.ts";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, UsageError } from "../context.ts";
@@ -135,9 +135,10 @@ async function dump(context: Context, range: Range, options: MemOptions): Promis
   }
   if (format === "raw") return await toRawFile(context, range, options);
   await withProgress(context, "dump", range.length, (progress) =>
-    replaceFile(output, (file) => {
-      const sink = { write: (bytes: Uint8Array) => writeAll(file, bytes), progress };
-      return render(range, options, sink, context.signal);
+    writeFile(output, (file) => {
+      // deno-lint-ignore require-await
+      const write = async (bytes: Uint8Array) => file.append(bytes);
+      return render(range, options, { write, progress }, context.signal);
     }));
 }
 
@@ -215,8 +216,4 @@ function formatOf({ target, address, length }: Range, options: MemOptions): Memo
     length: Number(length),
   };
   return jsonFormat(jsonLine("guestmem/memory/1", head));
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
 }

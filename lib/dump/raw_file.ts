@@ -4,10 +4,11 @@
  *
  * @module
  */
+import { openSys } from "../../ffi/sys.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { GuestMemoryError } from "../errors.ts";
 import { readSpans, type Span } from "./pieces.ts";
-import { breathe, replaceFile } from "./replace_file.ts";
+import { breathe, type FileSys, type OutputFile, replaceFile } from "./replace_file.ts";
 
 /** What to dump and how. */
 export interface RawDump {
@@ -38,23 +39,23 @@ const CHUNK = 1 << 20;
 
 /**
  * Writes the dump. Throws `GuestMemoryError` at the first gap without `skipGaps`, the signal's reason
- * when aborted, `Deno.errors` from the file. On every one of them nothing is left behind.
+ * when aborted, `SourceError` from the file. On every one of them nothing is left behind.
  */
-export function dumpRaw(dump: RawDump): Promise<RawDumpResult> {
-  return replaceFile(dump.path, async (file) => {
+export function dumpRaw(dump: RawDump, sys: FileSys = openSys()): Promise<RawDumpResult> {
+  return replaceFile(sys, dump.path, async (file) => {
     const result = await fill(file, dump);
-    await file.truncate(Number(dump.length));
+    file.truncate(Number(dump.length));
     return result;
   });
 }
 
-async function fill(file: Deno.FsFile, dump: RawDump): Promise<RawDumpResult> {
+async function fill(file: OutputFile, dump: RawDump): Promise<RawDumpResult> {
   const gaps: Span[] = [];
   let written = 0n;
   let sparse = 0n;
   for (const span of readSpans(dump.memory, dump.address, dump.length, new Uint8Array(CHUNK))) {
     if (span.kind === "bytes") {
-      writeAt(file, Number(span.address - dump.address), span.bytes);
+      file.writeAt(Number(span.address - dump.address), span.bytes);
       written += span.length;
     } else if (span.kind === "zeros") sparse += span.length;
     else if (dump.skipGaps) gaps.push(span);
@@ -63,11 +64,6 @@ async function fill(file: Deno.FsFile, dump: RawDump): Promise<RawDumpResult> {
     await breathe(dump.signal);
   }
   return { written, sparse, gaps };
-}
-
-function writeAt(file: Deno.FsFile, offset: number, bytes: Uint8Array): void {
-  file.seekSync(offset, Deno.SeekMode.Start);
-  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
 }
 
 /** The error for a gap where a dump must have every byte. */
@@ -86,4 +82,9 @@ export function holesIn(memory: GuestMemory, address: bigint, length: bigint): S
     holes.push({ kind: "hole", address: slice.address, length: BigInt(slice.length) });
   }
   return holes;
+}
+
+/** {@linkcode replaceFile} with the real system calls, for who has none to pass on. */
+export function writeFile<T>(path: string, fill: (file: OutputFile) => Promise<T>): Promise<T> {
+  return replaceFile(openSys(), path, fill);
 }
