@@ -21,3 +21,11 @@ export type BreakName = keyof typeof BREAKS;
 
 /** All of them, in the order of the manual. */
 export const BREAK_NAMES: readonly BreakName[] = Object.keys(BREAKS) as BreakName[];
+
+/**
+ * How far the two sides are with a break. `ring-full` takes both: the driver stops, and waits until
+ * nothing is in flight (`drained`); the device takes without giving back (`holding`); the driver
+ * fills the ring. So all that is in flight takes one descriptor each. Where only the device stops, it
+ * says so (`stopped`).
+ */
+export const PHASE = { start: 0, drained: 1, holding: 2, stopped: 3 } as const;

@@ -22,7 +22,10 @@ export type Counter = (typeof FIELDS)[number];
 /** Counters of one queue. */
 export type QueueCounters = Readonly<Record<Counter, number>>;
 
-/** A view of the shared counters. Word 0 is the break in force, then come the queues'. */
+/** Words before the counters: the break in force, and how far the sides are with it. */
+const HEADER = 2;
+
+/** A view of the shared counters. */
 export class Counters {
   readonly #words: Int32Array<SharedArrayBuffer>;
 
@@ -33,7 +36,7 @@ export class Counters {
 
   /** New ones, all 0. */
   static make(queues: number): Counters {
-    return new Counters(new SharedArrayBuffer(4 + queues * FIELDS.length * 4));
+    return new Counters(new SharedArrayBuffer((HEADER + queues * FIELDS.length) * 4));
   }
 
   /** Adds to a counter. */
@@ -64,7 +67,17 @@ export class Counters {
     Atomics.store(this.#words, 0, name === null ? 0 : BREAK_NAMES.indexOf(name) + 1);
   }
 
+  /** How far the two sides are with a break that takes both: 0 at first. */
+  get phase(): number {
+    return Atomics.load(this.#words, 1);
+  }
+
+  /** Goes on to the next step. */
+  set phase(phase: number) {
+    Atomics.store(this.#words, 1, phase);
+  }
+
   #index(queue: number, field: Counter): number {
-    return 1 + queue * FIELDS.length + FIELDS.indexOf(field);
+    return HEADER + queue * FIELDS.length + FIELDS.indexOf(field);
   }
 }

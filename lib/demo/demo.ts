@@ -69,7 +69,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   if (!(rate > 0 && rate <= 1e6)) throw new RangeError(`rate ${rate} is not in (0, 1000000]`);
   const breakQueue = queueNamed(options.breakQueue ?? "blk0:0");
   await using undo = new AsyncDisposableStack();
-  const parts = openParts(sys, undo);
+  const parts = openParts(sys, name, undo);
   const counters = Counters.make(QUEUES.length);
   const { memory, stop, fds } = parts;
   const numbers = fds.map(({ kick, call }) => ({ kick: kick.number, call: call.number }));
@@ -111,10 +111,10 @@ interface Parts {
   readonly fds: readonly { readonly kick: Fd; readonly call: Fd }[];
 }
 
-function openParts(sys: Sys, resources: AsyncDisposableStack): Parts {
+function openParts(sys: Sys, name: string, resources: AsyncDisposableStack): Parts {
   const eventfd = () => resources.use(new Fd(sys, sys.eventfd(0, EVENTFD_FLAGS)));
   return {
-    memory: resources.use(sealedMemfd(sys, "guestmem-demo", MEMORY_LENGTH)),
+    memory: resources.use(sealedMemfd(sys, `guestmem-${name}`, MEMORY_LENGTH)),
     stop: eventfd(),
     fds: QUEUES.map(() => ({ kick: eventfd(), call: eventfd() })),
   };

@@ -4,7 +4,7 @@
  * @module
  */
 import type { DeviceQueue, TakenBuffer } from "../ring/device_queue.ts";
-import type { BreakName } from "./breaks.ts";
+import { type BreakName, PHASE } from "./breaks.ts";
 import type { QueueFds, QueuePlan } from "./plan.ts";
 import type { Engine, SideContext } from "./side.ts";
 import type { Service } from "./workload.ts";
@@ -18,6 +18,8 @@ export class DeviceEngine implements Engine {
   #deaf = false;
   /** Serves nothing more. */
   #dead = false;
+  /** Has asked for no kicks; those under way are still heard. */
+  #suppressed = false;
 
   constructor(
     readonly context: SideContext,
@@ -35,21 +37,41 @@ export class DeviceEngine implements Engine {
   }
 
   woken(now: number): void {
+    if (this.#suppressed) return;
     do this.#take(now); while (!this.#deaf && this.queue.enableKicks());
   }
 
   tick(now: number, broken: BreakName | null): void {
-    if (broken === "stop-device" || broken === "not-ready") this.#deaf = this.#dead = true;
-    else if (broken === "ring-full") this.#dead = true;
+    if (broken === "stop-device" || broken === "not-ready") this.#stop();
+    else if (broken === "ring-full") this.#hold();
     else if (broken === "suppress-kicks" && !this.#deaf) this.#suppress(now);
     this.#serve(now);
   }
 
-  /** What is there is still served, so that all that follows is what nobody asked a kick for. */
+  #stop(): void {
+    this.#deaf = this.#dead = true;
+    this.context.counters.phase = PHASE.stopped;
+  }
+
+  #hold(): void {
+    const { counters } = this.context;
+    if (counters.phase !== PHASE.drained) return;
+    this.#dead = true;
+    counters.phase = PHASE.holding;
+  }
+
+  /**
+   * First says so; a tick later, when no kick is under way any more, serves what is there. All that
+   * follows is what nobody asked a kick for.
+   */
   #suppress(now: number): void {
-    this.#take(now);
+    if (this.#suppressed) {
+      this.#take(now);
+      this.#deaf = true;
+      this.context.counters.phase = PHASE.stopped;
+    }
     this.queue.disableKicks();
-    this.#deaf = true;
+    this.#suppressed = true;
   }
 
   /** A driver that breaks the rules is not served any more. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { DriverQueue } from "../ring/driver_queue.ts";
-import type { BreakName } from "./breaks.ts";
+import { type BreakName, PHASE } from "./breaks.ts";
 import { corruptNext } from "./corrupt.ts";
 import { type QueueFds, type QueuePlan, slotAddress } from "./plan.ts";
 import type { Engine, SideContext } from "./side.ts";
@@ -60,9 +60,15 @@ export class DriverEngine implements Engine {
     if (broken === "stop-reaping") this.#reaping = false;
     if (broken === "lose-kick" || broken === "corrupt-chain") this.#breakOnce(broken);
     else if (broken === "ring-full") this.#fill();
-    else this.#submit(Math.min(this.#due, this.workload.depth - this.queue.inFlight));
+    else this.#submit(Math.min(this.#due, this.#depth(broken) - this.queue.inFlight));
     this.#notify();
     this.context.counters.flight(this.plan.number, this.queue.inFlight);
+  }
+
+  /** A little more once the device has stopped, so that there is something it was not told of. */
+  #depth(broken: BreakName | null): number {
+    const stopped = broken !== null && this.context.counters.phase === PHASE.stopped;
+    return this.workload.depth + (stopped ? 4 : 0);
   }
 
   #earn(now: number): void {
@@ -91,7 +97,11 @@ export class DriverEngine implements Engine {
 
   /** One descriptor each, until there is none. */
   #fill(): void {
-    while (this.#add(true));
+    const { counters } = this.context;
+    if (counters.phase === PHASE.start && this.queue.inFlight === 0) {
+      counters.phase = PHASE.drained;
+    }
+    while (counters.phase === PHASE.holding && this.#add(true));
   }
 
   #add(indirect: boolean, direct = false): boolean {

@@ -20,9 +20,9 @@ const HALF = MEMORY_LENGTH / 2;
 const HIGH = 1n << 32n;
 
 /** The two regions, as a layout lists them. */
-export const MEMORY: readonly { gpa: bigint; size: number; offset: number }[] = [
-  { gpa: 0n, size: HALF, offset: 0 },
-  { gpa: HIGH, size: HALF, offset: HALF },
+export const MEMORY: readonly { name: string; gpa: bigint; size: number; offset: number }[] = [
+  { name: "ram.low", gpa: 0n, size: HALF, offset: 0 },
+  { name: "ram.high", gpa: HIGH, size: HALF, offset: HALF },
 ];
 
 /** Bytes of a slot: the memory of one request. */
@@ -170,7 +170,13 @@ export function demoLayout(
     format: "ring-image/1",
     kind: "demo",
     name,
-    memory: MEMORY.map(({ gpa, size, offset }) => ({ fd: memoryFd, gpa: hex(gpa), size, offset })),
+    memory: MEMORY.map(({ name, gpa, size, offset }) => ({
+      name,
+      fd: memoryFd,
+      gpa: hex(gpa),
+      size,
+      offset,
+    })),
     devices: DEVICES.map((device) => ({
       name: device.name,
       type: device.type,

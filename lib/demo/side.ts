@@ -117,13 +117,13 @@ async function serve(
 }
 
 function memoryOver(mapping: Mapping): WritableGuestMemory {
-  const regions = MEMORY.map(({ gpa, size, offset }, n) => ({
+  const regions = MEMORY.map(({ name, gpa, size, offset }) => ({
     guest: guestAddress(gpa),
     length: BigInt(size),
     backing: mapping,
     offset,
     access: "rw" as const,
-    name: `ram${n}`,
+    name,
     user: null,
   }));
   return new WritableGuestMemory(new RegionTable(regions), "demo memory");

@@ -20,6 +20,14 @@ const [LENGTH, ID, FLAGS] = [8, 12, 14];
 /** Both flags that tell whose a descriptor is. */
 const OWNER = DESC_F.AVAIL | DESC_F.USED;
 
+/** A used descriptor that is still to be written. */
+interface UsedSlot {
+  readonly slot: number;
+  readonly id: number;
+  readonly written: number;
+  readonly flags: number;
+}
+
 /** See {@linkcode DeviceQueue}. */
 export class PackedDevice implements DeviceQueue {
   readonly #areas: QueueAreas;
@@ -28,8 +36,7 @@ export class PackedDevice implements DeviceQueue {
   readonly #length = new Uint32Array(1);
   readonly #available: PackedCursor;
   readonly #used: PackedCursor;
-  /** Used descriptors whose flags are still to be stored. */
-  readonly #unpublished: { slot: number; flags: number }[] = [];
+  readonly #unpublished: UsedSlot[] = [];
   /** Slots that the used position moved on since the last publish. */
   #moved = 0;
   #broken: Finding | null = null;
@@ -71,13 +78,10 @@ export class PackedDevice implements DeviceQueue {
 
   giveBack(buffer: TakenBuffer, written: number): void {
     for (const back of this.#held.release(buffer, written)) {
-      const at = this.#used.slot * DESCRIPTOR_LENGTH;
-      this.#length[0] = back.written;
-      this.#areas.descriptor.storeWords(at + LENGTH, this.#length);
-      this.#areas.descriptor.store16(at + ID, back.buffer.id);
       // WRITE says that the length means something (2.8.8).
       const flags = this.#used.usedFlags | (back.buffer.writable > 0 ? DESC_F.WRITE : 0);
-      this.#unpublished.push({ slot: this.#used.slot, flags });
+      const { id } = back.buffer;
+      this.#unpublished.push({ slot: this.#used.slot, id, written: back.written, flags });
       this.#used.advance(back.buffer.count);
       this.#moved += back.buffer.count;
     }
@@ -85,13 +89,10 @@ export class PackedDevice implements DeviceQueue {
 
   publish(): boolean {
     if (this.#moved === 0) return false;
-    const { descriptor, driver, eventIndex } = this.#areas;
-    for (const { slot, flags } of this.#unpublished) {
-      descriptor.store16(slot * DESCRIPTOR_LENGTH + FLAGS, flags);
-    }
+    for (const one of this.#unpublished) this.#write(one);
     const moved = this.#moved;
     this.#unpublished.length = this.#moved = 0;
-    return wantsEvent(driver, eventIndex, this.#used, moved);
+    return wantsEvent(this.#areas.driver, this.#areas.eventIndex, this.#used, moved);
   }
 
   enableKicks(): boolean {
@@ -101,6 +102,18 @@ export class PackedDevice implements DeviceQueue {
 
   disableKicks(): void {
     this.#areas.device.store16(2, EVENT.DISABLE);
+  }
+
+  /**
+   * Length and id at once before the flags, and not when the buffer is given back: until the flags
+   * are there, whoever looks on takes the slot for an available one with an odd length.
+   */
+  #write({ slot, id, written, flags }: UsedSlot): void {
+    const { descriptor } = this.#areas;
+    this.#length[0] = written;
+    descriptor.storeWords(slot * DESCRIPTOR_LENGTH + LENGTH, this.#length);
+    descriptor.store16(slot * DESCRIPTOR_LENGTH + ID, id);
+    descriptor.store16(slot * DESCRIPTOR_LENGTH + FLAGS, flags);
   }
 
   #pending(): boolean {

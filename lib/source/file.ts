@@ -72,6 +72,7 @@ function wholeFile(sys: Sys, scheme: string, path: string): Layout {
     size: BigInt(size),
     offset: 0,
     user: null,
+    name: "",
     path: "memory[0]",
   };
   return { name: "", kind: "", memory: [entry], devices: [] };

@@ -50,6 +50,8 @@ export interface LayoutMemory {
   readonly offset: number;
   /** The front-end's address of it (`user_address`), or null. */
   readonly user: bigint | null;
+  /** What the publisher calls it; empty where it does not say. */
+  readonly name: string;
   /** JSON path of the entry, for errors: `memory[1]`. */
   readonly path: string;
 }
@@ -148,7 +150,8 @@ function parseMemory(entry: Node): LayoutMemory {
     throw wrong(pathOf(entry, "user_address"), `at most ${hex(limit)}`, entry.fields.user_address);
   }
   const offset = integer(entry, "offset", Number.MAX_SAFE_INTEGER, 0);
-  return { bytes: parseBytes(entry), gpa, size, offset, user, path: entry.path };
+  const name = string(entry, "name", "", true);
+  return { bytes: parseBytes(entry), gpa, size, offset, user, name, path: entry.path };
 }
 
 /** Exactly one of `file`, `memfd`, `fd` and `address`. */

@@ -92,8 +92,9 @@ function openMemory(
   return write ? new WritableGuestMemory(table, name) : new GuestMemory(table, name);
 }
 
-/** What `map` calls the region: the file's name without its folder, or where it came from. */
-function nameOf({ bytes, path }: LayoutMemory): string {
+/** What `map` calls the region: its own name, the file's without its folder, or where it came from. */
+function nameOf({ bytes, name, path }: LayoutMemory): string {
+  if (name !== "") return name;
   if (bytes.kind === "file") return bytes.path.slice(bytes.path.lastIndexOf("/") + 1);
   return bytes.kind === "memfd" ? bytes.name : path;
 }
