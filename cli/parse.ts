@@ -44,6 +44,14 @@ export function parseLength(text: string): bigint {
   return length;
 }
 
+/** `PORT` on loopback, or `ADDRESS:PORT`. */
+export function parseAddressPort(text: string): { hostname: string; port: number } {
+  const match = /^(?:(\[[0-9a-f:]+\]|[^:[\]]+):)?([0-9]{1,5})$/i.exec(text);
+  const port = Number(match?.[2]);
+  if (!match || port > 65535) throw new InvalidArgumentError("Want a port, or 127.0.0.1:9469.");
+  return { hostname: match[1]?.replace(/^\[|\]$/g, "") ?? "127.0.0.1", port };
+}
+
 /** `START-END` (END exclusive) or `START+LENGTH`. */
 export function parseRange(text: string): { start: bigint; end: bigint } {
   const match = /^([^+-]+)([+-])([^+-]+)$/.exec(text);

@@ -5,12 +5,13 @@
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { record } from "../../lib/pcap/record.ts";
-import { openTarget } from "../../lib/source/attach.ts";
+import type { ListenAddress } from "../../lib/metrics/serve.ts";
+import { type OpenOptions, openTarget } from "../../lib/source/attach.ts";
 import type { Attachment } from "../../lib/source/source.ts";
 import { follow, type WatchReport } from "../../lib/watch/follow.ts";
 import type { Context } from "../context.ts";
 import { HELP, openOptions } from "../options.ts";
-import { parseCount, parseDuration, parseInterval } from "../parse.ts";
+import { parseAddressPort, parseCount, parseDuration, parseInterval } from "../parse.ts";
 import { watchDoorbell } from "./watch_doorbell.ts";
 import { watchJson, watchPlain, watchText } from "../render/watch.ts";
 
@@ -27,6 +28,13 @@ Of an ivshmem: target it shows a line per interrupt that reaches us, and per pee
 
 --pcap records instead: the packets of network queues, read from guest memory as they pass. What
 passed between two looks unseen is counted in the next packet's block (tshark: frame.drop_count).
+
+--metrics serves what it sees to Prometheus until Ctrl-C: indices, rates, in flight, stalled seconds,
+verdict and sampling gaps, with labels guest, device and queue. A guest that goes away is looked for
+again; meanwhile guestmem_guest_up is 0.
+
+  $ guestmem watch qemu:4242 --metrics 9469
+  guestmem: serving http://127.0.0.1:9469/metrics
 
   $ guestmem watch qemu:4242/net0 --for 10s --pcap - | tshark -r -
 
@@ -48,6 +56,11 @@ export function watchCommand(context: Context): CommandUnknownOpts {
     )
     .option("--count <count>", "stop after COUNT lines", parseCount)
     .option("--for <duration>", "stop after this time", parseDuration)
+    .option(
+      "--metrics <address>",
+      "serve OpenMetrics at PORT (on 127.0.0.1) or ADDRESS:PORT",
+      parseAddressPort,
+    )
     .option("--pcap <file>", "write the packets that pass network queues as pcapng; - for stdout")
     .option("--layout <file>", HELP.layout)
     .option("--json", "print a line of JSON per queue and interval")
@@ -56,6 +69,9 @@ export function watchCommand(context: Context): CommandUnknownOpts {
     .addHelpText("after", MANUAL)
     .action(async (target, options) => {
       const open = openOptions(context, options);
+      if (options.metrics !== undefined) {
+        return await serve(context, target, options.metrics, options.interval, open);
+      }
       await using attachment = await openTarget(target, open);
       const log = open.log ?? (() => {});
       if (options.pcap !== undefined) return await capture(context, attachment, options);
@@ -75,6 +91,19 @@ export function watchCommand(context: Context): CommandUnknownOpts {
         if (--left <= 0) break;
       }
     });
+}
+
+/** Serves metrics until Ctrl-C. The library for it is loaded only then. */
+async function serve(
+  context: Context,
+  target: string,
+  listen: ListenAddress,
+  interval: number,
+  open: OpenOptions,
+): Promise<void> {
+  const { serveMetrics } = await import("../../lib/metrics/serve.ts");
+  const listening = (url: string) => context.warn(`guestmem: serving ${url}`);
+  await serveMetrics({ target, open, interval, listen, signal: context.signal, listening });
 }
 
 /** Records packets until Ctrl-C or `--for`, and says what came of it. */

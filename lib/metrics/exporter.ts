@@ -1,0 +1,137 @@
+/**
+ * What `watch` sees, as OpenMetrics for Prometheus.
+ *
+ * @module
+ */
+import { Counter, Gauge, Registry } from "prom-client";
+import { isPosted } from "../device/posted.ts";
+import { diagnose, type QueueReading, type Verdict, VERDICTS } from "../ring/stall.ts";
+import type { QueueRates, WatchReport } from "../watch/follow.ts";
+
+const QUEUE = ["guest", "device", "queue"] as const;
+type QueueLabels = Record<(typeof QUEUE)[number], string>;
+
+/** The metrics of one or more guests. Names and units are documented in their help texts. */
+export class Exporter {
+  readonly #registry = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>();
+  readonly #available = this.#gauge(
+    "available_index",
+    "Driver's free-running index (packed: slot)",
+  );
+  readonly #used = this.#gauge("used_index", "Device's free-running index (packed: slot)");
+  readonly #inFlight = this.#gauge("in_flight", "Buffers (packed: slots) with the device");
+  readonly #worst = this.#gauge("in_flight_worst", "Most of them in the last interval");
+  readonly #rate = this.#gauge(
+    "used_per_second",
+    "Buffers used per second; absent in a sampling gap",
+  );
+  readonly #waiting = this.#gauge(
+    "stalled_seconds",
+    "Time since the device last used a buffer while it holds one: a lower bound of the oldest one's age",
+  );
+  readonly #verdict = new Gauge({
+    name: "guestmem_verdict",
+    help: "1 for what a queue's state is called, 0 for what it is not",
+    labelNames: [...QUEUE, "verdict"],
+    registers: [this.#registry],
+  });
+  readonly #gaps = new Counter({
+    name: "guestmem_sampling_gaps",
+    help: "Intervals in which an index may have lapped unseen",
+    labelNames: [...QUEUE],
+    registers: [this.#registry],
+  });
+  readonly #up = new Gauge({
+    name: "guestmem_guest_up",
+    help: "1 while the guest can be read",
+    labelNames: ["guest"],
+    registers: [this.#registry],
+  });
+  /** Label sets that have values now, by guest. */
+  readonly #shown = new Map<string, QueueLabels[]>();
+  readonly #before = new Map<string, QueueReading>();
+
+  constructor() {
+    this.#registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  }
+
+  /** Takes a report of one guest. Queues that are gone from it keep no stale values. */
+  update(guest: string, report: WatchReport): void {
+    this.#clear(guest);
+    this.#up.set({ guest }, 1);
+    for (const queue of report.queues) this.#queue(guest, queue, report.time);
+  }
+
+  /** The guest can not be read: its queues have no values, and `up` is 0. */
+  down(guest: string): void {
+    this.#clear(guest);
+    this.#up.set({ guest }, 0);
+  }
+
+  /** The text that Prometheus scrapes. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Its content type. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  #queue(guest: string, queue: QueueRates, time: number): void {
+    const { device, indices, usedRate, inFlightWorst, waiting, gap } = queue;
+    const labels = { guest, device: device.name, queue: queue.queue.name };
+    this.#gaps.inc(labels, gap ? 1 : 0);
+    if (indices === null) return;
+    this.#shown.get(guest)?.push(labels);
+    this.#available.set(labels, indices.available.index);
+    this.#used.set(labels, indices.used.index);
+    this.#inFlight.set(labels, indices.inFlight);
+    this.#worst.set(labels, inFlightWorst);
+    if (usedRate !== null) this.#rate.set(labels, usedRate);
+    this.#waiting.set(labels, waiting / 1000);
+    this.#say(
+      labels,
+      this.#judge(queue, { indices: { ...indices, time }, kick: null, call: null }),
+    );
+  }
+
+  /** What the last two reports together say; a single one says nothing about movement. */
+  #judge(queue: QueueRates, reading: QueueReading): Verdict {
+    const before = this.#before.get(queue.target) ?? reading;
+    this.#before.set(queue.target, reading);
+    return diagnose({
+      config: queue.queue.ring,
+      readings: [before, reading],
+      findings: [],
+      status: queue.device.status,
+      posted: isPosted(queue.queue.name),
+      halted: null,
+      note: queue.queue.note,
+    }).verdict;
+  }
+
+  #say(labels: QueueLabels, verdict: Verdict): void {
+    for (const one of VERDICTS) {
+      this.#verdict.set({ ...labels, verdict: one }, one === verdict ? 1 : 0);
+    }
+  }
+
+  /** Forgets the gauges of one guest; counters stay, as counters must. */
+  #clear(guest: string): void {
+    for (const labels of this.#shown.get(guest) ?? []) {
+      for (const gauge of this.#gauges()) gauge.remove({ ...labels });
+      for (const verdict of VERDICTS) this.#verdict.remove({ ...labels, verdict });
+    }
+    this.#shown.set(guest, []);
+  }
+
+  #gauges(): Gauge[] {
+    return [this.#available, this.#used, this.#inFlight, this.#worst, this.#rate, this.#waiting];
+  }
+
+  #gauge(name: string, help: string): Gauge {
+    const registers = [this.#registry];
+    return new Gauge({ name: `guestmem_${name}`, help, labelNames: [...QUEUE], registers });
+  }
+}
