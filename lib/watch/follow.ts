@@ -5,10 +5,8 @@
  */
 import { SourceError } from "../errors.ts";
 import type { Device, Queue } from "../guest/guest.ts";
-import { isReadable, type ReadableQueue } from "../guest/ring_report.ts";
-import { selectQueues } from "../guest/select.ts";
-import type { GuestMemory } from "../memory/guest_memory.ts";
-import { openRing } from "../ring/ring.ts";
+import { hasRing, openQueue } from "../guest/open_queue.ts";
+import { type SelectedQueue, selectQueues } from "../guest/select.ts";
 import type { Ring, Suppression } from "../ring/snapshot.ts";
 import type { Attachment } from "../source/source.ts";
 import { createSampler, type RingRates, type RingSampler } from "./sampler.ts";
@@ -41,7 +39,7 @@ export interface WatchReport {
 }
 
 interface Followed {
-  readonly selected: ReadableQueue;
+  readonly selected: SelectedQueue;
   readonly ring: Ring;
   readonly sampler: RingSampler;
 }
@@ -82,25 +80,20 @@ export async function* follow(
 }
 
 /** Opens rings anew; a queue that is set up as before keeps its sampler. */
-function start({ memory, devices, target }: Attachment, before: readonly Followed[]): Followed[] {
-  return selectQueues(devices, target).filter(isReadable).map((selected) => {
-    const old = before.find((one) => isSame(one, selected));
-    return {
-      selected,
-      ring: ringOf(memory, selected),
-      sampler: old?.sampler ?? createSampler(selected.queue.ring),
-    };
+function start(attachment: Attachment, before: readonly Followed[]): Followed[] {
+  const { devices, target } = attachment;
+  return selectQueues(devices, target).flatMap((selected) => {
+    const ring = openQueue(attachment, selected.queue);
+    if (ring === null) return [];
+    const old = before.find((one) => isSame(one, selected, ring));
+    return [{ selected, ring, sampler: old?.sampler ?? createSampler(ring.config) }];
   });
 }
 
-function isSame({ selected }: Followed, now: ReadableQueue): boolean {
-  const [a, b] = [selected.queue.ring, now.queue.ring];
-  return selected.target === now.target && a.format === b.format && a.size === b.size &&
-    a.descriptor === b.descriptor;
-}
-
-function ringOf(memory: GuestMemory, { queue }: ReadableQueue): Ring {
-  return openRing(memory, queue.ring);
+function isSame(before: Followed, now: SelectedQueue, ring: Ring): boolean {
+  const [a, b] = [before.ring.config, ring.config];
+  return before.selected.target === now.target && a.format === b.format && a.size === b.size &&
+    a.descriptor === b.descriptor && before.selected.queue.xen?.place === now.queue.xen?.place;
 }
 
 function read({ ring, sampler }: Followed): void {
@@ -134,7 +127,7 @@ function report({ devices, target }: Attachment, followed: readonly Followed[]):
     queue: selected.queue,
     suppression: ring.snapshot({ chains: "none" }).suppression,
   }));
-  const unreadable = selectQueues(devices, target).filter((queue) => !isReadable(queue)).length;
+  const unreadable = selectQueues(devices, target).filter(({ queue }) => !hasRing(queue)).length;
   return { time: Date.now(), queues, unreadable };
 }
 

@@ -91,6 +91,12 @@ Deno.test("dump mem shows what the guest wrote, by PFN", async () => {
 Deno.test("diagnose and watch take a shared ring as a queue", async () => {
   const { text } = await guestmem("diagnose", xen(pv, "/vbd-51712:0"), "--for", "200ms");
   assertMatch(text, /idle/);
+  const words = ["watch", xen(pv, "/vbd-51712:0"), "--count", "1", "--interval", "500ms"];
+  const json = JSON.parse((await guestmem(...words, "--json")).text);
+  assertEquals([json.target, json.inFlight], [xen(pv, "/vbd-51712:0"), 0]);
+  // Nobody is behind the network device: its interface in dom0 is down.
+  const stalled = await guestmem("diagnose", xen(pv, "/vif-0:1"), "--for", "200ms");
+  assertMatch(stalled.text, /a kick was due: available is past the device's avail_event/);
 });
 
 Deno.test("map: the memory table, with the holes of a PVH guest", async () => {
