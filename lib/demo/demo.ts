@@ -67,42 +67,65 @@ export interface Demo extends AsyncDisposable {
 export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   const { rate = 200, name = "demo", sys = openSys() } = options;
   if (!(rate > 0 && rate <= 1e6)) throw new RangeError(`rate ${rate} is not in (0, 1000000]`);
-  const breakQueue = queueNamed(options.breakQueue ?? "blk0:0");
+  const queue = queueNamed(options.breakQueue ?? "blk0:0");
   await using undo = new AsyncDisposableStack();
-  const parts = openParts(sys, name, undo);
+  const { memory, stop, fds } = openParts(sys, name, undo);
   const counters = Counters.make(QUEUES.length);
-  const { memory, stop, fds } = parts;
-  const numbers = fds.map(({ kick, call }) => ({ kick: kick.number, call: call.number }));
   const start: Start = {
     memoryFd: memory.number,
     stopFd: stop.number,
-    fds: numbers,
+    fds: fds.map(({ kick, call }) => ({ kick: kick.number, call: call.number })),
     counters: counters.shared,
     rate,
-    breakQueue: breakQueue.number,
+    breakQueue: queue.number,
   };
-  const workers = await startWorkers(start, () => sys.signal(stop.number), undo);
-  const published = undo.use(publication(sys));
-  const layout = (broken: string | null) => demoLayout(name, memory.number, numbers, broken);
-  const state = { layout: layout(null) };
-  published.replace(state.layout);
-  const breakNow = () => applyBreak(options.break!, breakQueue, counters, published, state, layout);
-  if (options.break) armBreak(options.breakAfter ?? 5, breakNow, undo);
-  const resources = undo.move();
+  const { ended } = await startWorkers(start, () => sys.signal(stop.number), undo);
+  const layout = new DemoLayout(undo.use(publication(sys)), name, start);
+  if (options.break) {
+    armBreak(options.break, options.breakAfter ?? 5, { counters, layout, queue }, undo);
+  }
+  return demoOf(sys, name, { counters, layout, ended }, undo.move());
+}
+
+function demoOf(
+  sys: Sys,
+  name: string,
+  { counters, layout, ended }: { counters: Counters; layout: DemoLayout; ended: Promise<void> },
+  resources: AsyncDisposableStack,
+): Demo {
   return {
     pid: sys.pid,
     name,
     target: name === "demo" ? `proc:${sys.pid}` : `proc:${sys.pid}.${name}`,
     get layout() {
-      return state.layout;
+      return layout.current;
     },
     get broken() {
       return counters.broken;
     },
     stats: () => QUEUES.map((plan) => statsOf(plan, counters)),
-    finished: workers.ended,
+    finished: ended,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+/** What is published. */
+class DemoLayout {
+  #current: Record<string, unknown> = {};
+
+  constructor(readonly publication: Publication, readonly name: string, readonly start: Start) {
+    this.publish(null);
+  }
+
+  get current(): Readonly<Record<string, unknown>> {
+    return this.#current;
+  }
+
+  /** Publishes it anew; `broken` is the device that needs a reset. */
+  publish(broken: string | null): void {
+    this.#current = demoLayout(this.name, this.start.memoryFd, this.start.fds, broken);
+    this.publication.replace(this.#current);
+  }
 }
 
 interface Parts {
@@ -144,24 +167,18 @@ async function startWorkers(
   return { ended };
 }
 
-function armBreak(seconds: number, run: () => void, resources: AsyncDisposableStack): void {
-  const timer = setTimeout(run, seconds * 1000);
-  resources.defer(() => clearTimeout(timer));
-}
-
 /** A device that needs a reset says so in its status, and that is part of the layout. */
-function applyBreak(
+function armBreak(
   name: BreakName,
-  queue: QueuePlan,
-  counters: Counters,
-  published: Publication,
-  state: { layout: Record<string, unknown> },
-  layout: (broken: string | null) => Record<string, unknown>,
+  seconds: number,
+  { counters, layout, queue }: { counters: Counters; layout: DemoLayout; queue: QueuePlan },
+  resources: AsyncDisposableStack,
 ): void {
-  counters.broken = name;
-  if (name !== "not-ready") return;
-  state.layout = layout(queue.device);
-  published.replace(state.layout);
+  const timer = setTimeout(() => {
+    counters.broken = name;
+    if (name === "not-ready") layout.publish(queue.device);
+  }, seconds * 1000);
+  resources.defer(() => clearTimeout(timer));
 }
 
 function queueNamed(text: string): QueuePlan {

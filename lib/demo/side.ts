@@ -30,8 +30,8 @@ export interface Start {
   readonly breakQueue: number;
 }
 
-/** What a worker tells: it is set up, or it has let go of everything. */
-export type Told = "ready" | "ended";
+/** What a worker tells: it is set up, it has let go of everything, or why it could not go on. */
+export type Told = "ready" | "ended" | { readonly failed: string };
 
 /** A worker's end of the channel. */
 interface Port {
@@ -81,15 +81,10 @@ export function runSide(build: (context: SideContext) => Engine[]): void {
     serve(start, build, () => {
       port.postMessage("ready");
       return go.promise;
-    }).then(() => {
-      port.postMessage("ended");
-      port.close();
-    }, (error) => {
-      // Thrown where no promise catches it, it reaches the owner as the worker's error event.
-      setTimeout(() => {
-        throw error;
-      });
-    });
+    }).then(
+      () => port.postMessage("ended"),
+      (error) => port.postMessage({ failed: String(error) }),
+    ).finally(() => port.close());
   };
 }
 

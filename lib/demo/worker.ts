@@ -20,13 +20,13 @@ export class DemoWorker implements AsyncDisposable {
     this.#worker = new Worker(url, { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<Told>) => {
       if (data === "ready") this.#ready.resolve();
-      else this.#ended.resolve();
+      else if (data === "ended") this.#ended.resolve();
+      else this.#fail(data.failed);
     };
+    // What no message tells: its module could not be loaded.
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      const error = new Error(`demo worker: ${event.message}`);
-      this.#ready.reject(error);
-      this.#ended.reject(error);
+      this.#fail(event.message);
     };
     this.#worker.postMessage(start);
   }
@@ -44,6 +44,12 @@ export class DemoWorker implements AsyncDisposable {
   /** Lets it begin. */
   go(): void {
     this.#worker.postMessage("go");
+  }
+
+  #fail(why: string): void {
+    const error = new Error(`demo worker: ${why}`);
+    this.#ready.reject(error);
+    this.#ended.reject(error);
   }
 
   /** Ends it. A worker that has not begun begins, to find that it is to stop. */

@@ -7,7 +7,7 @@ import { procSource } from "../../lib/source/proc.ts";
 import type { Attachment } from "../../lib/source/source.ts";
 import { attachProc, ownDemo, pause } from "../support/demo.ts";
 import { fakeSys } from "../support/fake_sys.ts";
-import { holdings, runAlone, sys } from "../support/host.ts";
+import { holdings, runAlone, sys, uniqueName } from "../support/host.ts";
 
 /** What a moving ring shows may be torn: only what three looks find is there. */
 function lookAt(guest: Attachment, ring: RingConfig): RingSnapshot {
@@ -102,6 +102,18 @@ for (const nth of [1, 2, 9]) {
     assertEquals(names.filter((name) => name === "close").length, nth);
   });
 }
+
+Deno.test("demo: where a worker fails, the start does, and nothing stays open", async () => {
+  const name = uniqueName();
+  // A guest without a byte of memory.
+  const log = fakeSys({ real: sys, script: { ftruncate: () => {} } });
+  const start = () => startDemo({ name, sys: log.sys });
+  const error = await assertRejects(start) as Error;
+  assert(error.message.startsWith("demo worker: "), error.message);
+  assertEquals(holdings(name), { fds: 0, maps: 0 });
+  const opened = log.names().filter((call) => call === "memfd" || call === "eventfd").length;
+  assertEquals(log.names().filter((call) => call === "close").length, opened);
+});
 
 Deno.test("demo: options that make no sense are refused", async () => {
   await assertRejects(() => startDemo({ rate: 0 }), RangeError, "rate 0");
