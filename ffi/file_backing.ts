@@ -18,6 +18,14 @@ export interface Span {
   readonly end: number;
 }
 
+/** A file that holds the bytes, and where in it. */
+export interface Origin {
+  /** Borrowed: open while the backing is. */
+  readonly fd: number;
+  /** Bytes. */
+  readonly offset: number;
+}
+
 /** The calls that a file backing makes. */
 export type FileBackingSys = Pick<
   Sys,
@@ -111,6 +119,11 @@ export class FileBacking implements Disposable {
       if (isErrno(error, "EINVAL")) return { start: from, end: this.length };
       throw error;
     }
+  }
+
+  /** Where another process can get the same bytes: our fd, and the offset of our first byte in it. */
+  origin(): Origin {
+    return { fd: this.fd, offset: this.#base };
   }
 
   /** Closes our fd; nothing the second time. */

@@ -17,7 +17,7 @@
  *
  * @module
  */
-import { checkRange, type Span, within } from "./file_backing.ts";
+import { checkRange, type Origin, type Span, within } from "./file_backing.ts";
 import { mapFile, type MappedParts, type MappingOptions, roundUp } from "./map_file.ts";
 import type { Guarded } from "./scratch.ts";
 import type { Sys } from "./sys.ts";
@@ -152,6 +152,12 @@ export class Mapping implements Disposable {
   liveWritable(): ArrayBuffer | null {
     this.#assertOpen();
     return this.writable && this.#parts.pages !== null ? this.#buffer : null;
+  }
+
+  /** Where another process can map the same bytes; null for memory that is no file's. */
+  origin(): Origin | null {
+    this.#assertOpen();
+    return this.#parts.file?.origin() ?? null;
   }
 
   /** Forgets which pages hold data, so that `live` asks the kernel again. */

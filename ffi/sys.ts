@@ -99,8 +99,11 @@ export interface PollEntry {
 export interface PollCalls {
   /** `revents` per entry, in order; all 0 on timeout. `timeoutMs` -1 waits for ever. */
   poll(entries: readonly PollEntry[], timeoutMs: number): Promise<number[]>;
-  /** The same without waiting. */
-  pollNow(entries: readonly PollEntry[]): number[];
+  /**
+   * The same without waiting; or, for who can not do anything else meanwhile, blocking the whole
+   * thread for at most `blockMs`: no timer, no signal handler runs.
+   */
+  pollNow(entries: readonly PollEntry[], blockMs?: number): number[];
 }
 
 /** What one recvmsg gave. */

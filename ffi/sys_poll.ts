@@ -10,9 +10,9 @@ import type { PollCalls, PollEntry } from "./sys.ts";
 
 /** poll over the C library. */
 export function pollCalls(c: Libc): PollCalls {
-  const pollNow = (entries: readonly PollEntry[]) => {
+  const pollNow = (entries: readonly PollEntry[], blockMs = 0) => {
     const set = encode(entries);
-    retry("poll", subject(entries), () => c.poll(set, BigInt(entries.length), 0));
+    retry("poll", subject(entries), () => c.poll(set, BigInt(entries.length), blockMs));
     return revents(set, entries.length);
   };
   return { pollNow, poll: (entries, timeoutMs) => waitFor(c, entries, timeoutMs, pollNow) };

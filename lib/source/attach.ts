@@ -24,6 +24,8 @@ export interface OpenOptions {
   readonly add?: readonly string[];
   /** What is added may take the place of memory that is there. Default false. */
   readonly replace?: boolean;
+  /** What `NAME@this` names: see `AttachOptions.session`. */
+  readonly session?: AttachOptions["session"];
   /** Default: the real system calls. */
   readonly sys?: Sys;
 }
@@ -87,8 +89,8 @@ function addition(text: string): Addition {
 }
 
 function complete(options: OpenOptions): AttachOptions {
-  const { write = false, layout = null, signal = null, log = () => {} } = options;
-  return { sys: options.sys ?? openSys(), write, layout, signal, log };
+  const { write = false, layout = null, signal = null, log = () => {}, session = null } = options;
+  return { sys: options.sys ?? openSys(), write, layout, signal, log, session };
 }
 
 function parsed(text: string, sys: Sys): Target {

@@ -24,6 +24,7 @@ export const SOURCES: readonly SourceEntry[] = [
   { scheme: "ivshmem", load: async () => (await import("./ivshmem.ts")).ivshmemSource },
   { scheme: "pci", load: async () => (await import("./pci.ts")).pciSource },
   { scheme: "mmio", load: async () => (await import("./mmio.ts")).mmioSource },
+  { scheme: "session", load: async () => (await import("./session.ts")).sessionSource },
 ];
 
 /** The source of a scheme, or null where there is none. */

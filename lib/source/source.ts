@@ -10,6 +10,7 @@ import type { Target } from "../guest/target.ts";
 import type { Kick, KickSide } from "../kick/kick.ts";
 import type { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
 import type { RegionTable } from "../memory/region_table.ts";
+import type { Holder } from "../session/holder.ts";
 
 /** What the caller of attach wants. */
 export interface AttachOptions {
@@ -22,6 +23,8 @@ export interface AttachOptions {
   readonly signal: AbortSignal | null;
   /** `--verbose`: which path was taken and why. */
   readonly log: (line: string) => void;
+  /** What this process holds for the script it runs: `NAME@this`. Absent elsewhere. */
+  readonly session?: Pick<Holder, "session" | "get"> | null;
 }
 
 /** A guest's memory and rings, held until disposed. Close order is the reverse of opening. */
