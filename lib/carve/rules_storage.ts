@@ -1,0 +1,92 @@
+/**
+ * Requests of block, SCSI, file system and 9P devices: virtio 1.4, 5.2.6, 5.6.6 and 5.11.6; Linux
+ * uapi `linux/fuse.h`; 9P2000.L's message header.
+ *
+ * @module
+ */
+import { commandOf } from "../device/scsi_cdb.ts";
+import { posted, type Rule, writesOnly, zeros } from "./rule.ts";
+import type { Sample } from "./sample.ts";
+
+const BARRIER = 0x80000000;
+/** Sectors of 512 bytes: 2^43 are 4 PiB. */
+const MAX_SECTOR = 2 ** 43;
+
+/** Whether the data of a blk request has a length that its type allows. */
+const BLK_LENGTHS: { readonly [type: number]: (readable: number, writable: number) => boolean } = {
+  0: (readable, writable) => readable === 16 && writable > 1 && writable % 512 === 1,
+  1: (readable, writable) => readable > 16 && readable % 512 === 16 && writable === 1,
+  4: (readable, writable) => readable === 16 && writable === 1,
+  8: (readable, writable) => readable === 16 && writable === 21,
+  11: (readable, writable) => readable > 16 && readable % 16 === 0 && writable === 1,
+  13: (readable, writable) => readable > 16 && readable % 16 === 0 && writable === 1,
+};
+
+function blkRequest({ chain, request }: Sample): number | null {
+  const header = request(16);
+  if (header === null || chain.writable === 0) return null;
+  const type = (header.getUint32(0, true) & ~BARRIER) >>> 0;
+  const sector = Number(header.getBigUint64(8, true));
+  if (header.getUint32(4, true) > 0xffff || sector > MAX_SECTOR) return null;
+  // A table that was given back may have lost its last entries: then the lengths are too short.
+  const fits = BLK_LENGTHS[type]?.(chain.readable, chain.writable) ?? false;
+  return fits ? 12 + (sector === 0 ? 0 : 6) : null;
+}
+
+/** 5.6.6.1: addressing as the standard asks for, and a command that has a name. */
+function scsiCommand({ chain, request }: Sample): number | null {
+  const header = request(51);
+  if (header === null || chain.writable < 108 || !isLun(header, 0)) return null;
+  if (header.getUint8(16) > 3 || header.getUint8(17) > 15) return null;
+  const cdb = new Uint8Array(header.buffer, header.byteOffset + 19, 32);
+  return /^[A-Z]/.test(String(commandOf(cdb).name)) ? 20 : null;
+}
+
+function isLun(view: DataView, at: number): boolean {
+  const [first, high] = [view.getUint8(at), view.getUint8(at + 2)];
+  const wellKnown = first === 0xc1 && view.getUint8(at + 1) === 1;
+  return (first === 1 && (high === 0 || high >>> 6 === 1) || wellKnown) && zeros(view, at + 4, 4);
+}
+
+function scsiEvent(sample: Sample): number | null {
+  if (!writesOnly(sample) || sample.chain.writable !== 16) return null;
+  const event = sample.reply(16);
+  if (event === null) return posted(sample, 16) ? 1 : 0;
+  return (event.getUint32(0, true) & 0x7fffffff) <= 3 && isLun(event, 4) ? 8 : null;
+}
+
+function scsiControl({ chain, request }: Sample): number | null {
+  const header = request(24);
+  if (header === null || chain.readable !== 24 || chain.writable > 5) return null;
+  const task = header.getUint32(0, true) === 0 && header.getUint32(4, true) <= 7;
+  return task && isLun(header, 8) ? 16 : null;
+}
+
+/** `struct fuse_in_header`: length, opcode, unique, node, uid, gid, pid. */
+function fuse({ chain, request }: Sample): number | null {
+  const header = request(40);
+  if (header === null || header.getUint32(0, true) !== chain.readable) return null;
+  const opcode = header.getUint32(4, true);
+  const known = opcode >= 1 && opcode <= 52 || opcode === 4096;
+  return known && header.getUint32(36, true) <= 0xffff ? 20 : null;
+}
+
+/** size u32, type u8, tag u16; requests have even types. */
+function ninep({ chain, request }: Sample): number | null {
+  const header = request(7);
+  if (header === null || chain.writable < 7) return null;
+  const [size, type] = [header.getUint32(0, true), header.getUint8(4)];
+  return size >= 7 && size <= chain.readable && type >= 6 && type <= 126 && type % 2 === 0
+    ? 12
+    : null;
+}
+
+/** Rules, the strictest first. */
+export const STORAGE_RULES: readonly Rule[] = [
+  { device: "blk", queue: 0, weigh: blkRequest },
+  { device: "scsi", queue: 2, weigh: scsiCommand },
+  { device: "scsi", queue: 1, limit: 8, weigh: scsiEvent },
+  { device: "scsi", queue: 0, weigh: scsiControl },
+  { device: "fs", queue: 1, weigh: fuse },
+  { device: "9p", queue: 0, weigh: ninep },
+];
