@@ -7,6 +7,11 @@ import { openXenRing } from "../../lib/ring/xen/ring.ts";
 
 function ring(reqProd: number, reqEvent: number, rspProd: number, rspEvent: number) {
   const view = new DataView(new ArrayBuffer(4096));
+  // Every slot holds a buffer with an id and a reference of its own.
+  for (let slot = 0; slot < 256; slot++) {
+    view.setUint16(64 + 8 * slot, slot, true);
+    view.setUint32(68 + 8 * slot, 100 + slot, true);
+  }
   [reqProd, reqEvent, rspProd, rspEvent].forEach((value, i) => view.setUint32(4 * i, value, true));
   const pages = new BufferBacking(view.buffer);
   return asRing(openXenRing({ kind: "netif-rx", abi: "x86_64-abi", pages }));
