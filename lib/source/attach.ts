@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import type { Guest } from "../guest/guest.ts";
@@ -20,6 +21,8 @@ export interface OpenOptions {
   readonly layout?: string | null;
   readonly signal?: AbortSignal | null;
   readonly log?: (line: string) => void;
+  /** Default: what `log` gets. See `AttachOptions.notice`. */
+  readonly notice?: (line: string) => void;
   /** Memory of other targets to put in: `GPA=TARGET[:OFFSET+LENGTH][:ro|rw]`, see `compose.ts`. */
   readonly add?: readonly string[];
   /** What is added may take the place of memory that is there. Default false. */
@@ -90,24 +93,34 @@ function addition(text: string): Addition {
 
 function complete(options: OpenOptions): AttachOptions {
   const { write = false, layout = null, signal = null, log = () => {}, session = null } = options;
-  return { sys: options.sys ?? openSys(), write, layout, signal, log, session };
+  const notice = options.notice ?? log;
+  return { sys: options.sys ?? openSys(), write, layout, signal, log, notice, session };
 }
 
 function parsed(text: string, sys: Sys): Target {
   try {
-    return parseTarget(text, (path) => exists(sys, path));
+    return parseTarget(text, (path) => couldBe(sys, path));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new SourceError("target", "parse", "failed", error.message);
   }
 }
 
-function exists(sys: Sys, path: string): boolean {
+/**
+ * Whether a path is there, or could be made in a folder that is: `vhost:SOCKET` may name a socket for
+ * us to serve, and a folder is never what a target names.
+ */
+function couldBe(sys: Sys, path: string): boolean {
+  const slash = path.lastIndexOf("/");
+  const folder = slash < 0 ? "." : path.slice(0, slash) || "/";
+  return modeOf(sys, path) !== null || ((modeOf(sys, folder) ?? 0) & S_IFMT) === S_IFDIR;
+}
+
+function modeOf(sys: Sys, path: string): number | null {
   try {
-    sys.stat(path);
-    return true;
+    return sys.stat(path).mode;
   } catch (error) {
-    if (isSyscallFailure(error)) return false;
+    if (isSyscallFailure(error)) return null;
     throw error;
   }
 }

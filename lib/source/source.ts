@@ -23,6 +23,8 @@ export interface AttachOptions {
   readonly signal: AbortSignal | null;
   /** `--verbose`: which path was taken and why. */
   readonly log: (line: string) => void;
+  /** What a person who waits has to know now. Absent: goes to `log`. */
+  readonly notice?: (line: string) => void;
   /** What this process holds for the script it runs: `NAME@this`. Absent elsewhere. */
   readonly session?: Pick<Holder, "session" | "get"> | null;
 }

@@ -30,12 +30,14 @@ export const vhostSource: Source = {
 async function attachVhost(target: Target, options: AttachOptions): Promise<Attachment> {
   const { sys, log } = options;
   const path = unixPath(sys, target.what);
-  if (path.listening.length === 0) return await attachSink(target, options);
-  const pids = holdersOf(sys, path.listening);
+  // Some back-ends stop to listen once their front-end is there.
+  const inodes = [...path.listening, ...path.accepted];
+  if (inodes.length === 0) return await attachSink(target, options);
+  const pids = holdersOf(sys, inodes);
   const tap = tapAmong(sys, pids, target.what);
   if (tap !== null) return await attachTap(tap, target, options);
   if (pids.length === 0) throw unseen(target);
-  log(`process ${pids.join(", ")} listens on ${target.what}, and is no tap`);
+  log(`process ${pids.join(", ")} has ${target.what}, and is no tap`);
   if (path.accepted.length === 0) throw foreign(target, pids);
   return await attachPair({ target, options, listener: pids[0] });
 }

@@ -23,7 +23,8 @@ export async function attachSink(target: Target, options: AttachOptions): Promis
     log,
     changed: ({ state }) => isReady(state) && ready.resolve(),
   }));
-  log(`serving ${sink.socket} as a back-end that consumes nothing: waiting for a front-end`);
+  const notice = options.notice ?? log;
+  notice(`serving ${sink.socket} as a back-end that consumes nothing: waiting for a front-end`);
   const abort = () => ready.reject(stopped(target));
   signal?.addEventListener("abort", abort);
   undo.defer(() => signal?.removeEventListener("abort", abort));

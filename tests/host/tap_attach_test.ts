@@ -263,3 +263,16 @@ Deno.test("memory that changes all the time is given up, and nothing stays open"
   );
   assertEquals(maps, []);
 });
+
+Deno.test("a socket that is not there yet is told from the device behind it", async () => {
+  const { openTarget } = await import("../../lib/source/attach.ts");
+  await inFolder(async (folder) => {
+    const attaching = openTarget(`vhost:${folder}/own.sock/dev0:0`);
+    await until(() => exists(`${folder}/own.sock`), "our socket");
+    using peer = connectPeer(`${folder}/own.sock`);
+    using _guest = await frontEnd(peer);
+    await using attachment = await attaching;
+    const { what, device, queue } = attachment.target;
+    assertEquals([what, device, queue], [`${folder}/own.sock`, "dev0", "0"]);
+  });
+});

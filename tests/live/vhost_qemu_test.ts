@@ -200,6 +200,32 @@ liveTest(
   },
 );
 
+liveTest(
+  "a pair that runs already: its memory is found, and what is missing is said",
+  blkMissing,
+  async () => {
+    await inFolder(async (folder) => {
+      await Deno.writeFile(`${folder}/disk.img`, bootSector());
+      await using daemon = await startStorageDaemon(folder, `${folder}/disk.img`);
+      const disk = vhostUser(daemon.socket, "vhost-user-blk-pci,num-queues=1");
+      await using guest = await startBootSector({ disk });
+      await using attachment = await attach(daemon.socket);
+      assertEquals(attachment.memory.table.size, 256n << 20n);
+      const text = () => new TextDecoder().decode(attachment.memory.bytes(0x8000n, 25));
+      await until(() => text() === "guestmem boot sector test", "the sector", PATIENCE);
+      const [device] = attachment.devices;
+      assertEquals([device.vhost, device.queues], ["vhost-user", []]);
+      assert(device.note.includes("ring addresses"), device.note);
+      assert(device.note.includes(`of ${guest.pid}`), device.note);
+      assert(/eventfd [0-9]+ \(fd/.test(device.note), device.note);
+      const [region] = attachment.memory.table.regions;
+      assert(
+        sys.readText(`/proc/${guest.pid}/maps`, 1 << 24).includes((region.user ?? 0n).toString(16)),
+      );
+    });
+  },
+);
+
 const VIRTIOFSD = "/usr/lib/qemu/virtiofsd";
 
 function virtiofsdMissing(): string | null {
