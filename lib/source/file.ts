@@ -59,8 +59,13 @@ function attachFile(target: Target, path: string, options: AttachOptions): Attac
 }
 
 /** Reads and parses a layout file. Throws `SourceError` or `ProtocolError`. */
-export function readLayout(sys: Sys, scheme: string, path: string): Layout {
-  return parseLayout(readHostText(sys, scheme, path, LAYOUT_LIMIT));
+export function readLayout(
+  sys: Sys,
+  scheme: string,
+  path: string,
+  memoryIs: "required" | "optional" = "required",
+): Layout {
+  return parseLayout(readHostText(sys, scheme, path, LAYOUT_LIMIT), memoryIs);
 }
 
 /** No layout: one region at guest address 0. */

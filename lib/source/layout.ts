@@ -96,13 +96,16 @@ export interface Layout {
 /**
  * Parses a layout. Throws `ProtocolError` (protocol `layout`) that names the JSON path of what is
  * wrong: a missing or mistyped field, a wrong format, memory that overlaps or wraps past 2^64.
- * What rings may get wrong (size, alignment, place) is left to the walker, which reports it.
+ * What rings may get wrong (size, alignment, place) is left to the walker, which reports it. Memory is
+ * optional where the source finds it itself.
  */
-export function parseLayout(text: string): Layout {
+export function parseLayout(text: string, memoryIs: "required" | "optional" = "required"): Layout {
   const root = parseRoot(text);
   word(root, "format", [LAYOUT_FORMAT]);
   const memory = (nodes(root, "memory") ?? []).map(parseMemory);
-  if (memory.length === 0) throw wrong("memory", "at least one entry", root.fields.memory);
+  if (memory.length === 0 && memoryIs === "required") {
+    throw wrong("memory", "at least one entry", root.fields.memory);
+  }
   checkOverlap(memory, "gpa", (entry) => entry.gpa);
   checkOverlap(memory.filter((entry) => entry.user !== null), "user_address", userOf);
   return {

@@ -137,7 +137,7 @@ class XenAttachment implements Attachment {
     const named = target.device === null ? null : portDevice(domain, target.device);
     const layout = options.layout === null
       ? []
-      : layoutDevices(readLayout(options.sys, "xen", options.layout), null);
+      : layoutDevices(readLayout(options.sys, "xen", options.layout, "optional"), null);
     const common = found.map((device) => commonDevice(domain, device, open));
     this.#dropRings(
       new Set(found.flatMap((device) => device.rings.map((ring) => key(device, ring)))),

@@ -182,7 +182,7 @@ Deno.test("a virtqueue whose descriptors name grants is walked and decoded", asy
   const page = (1n << 63n) | (BigInt(ringRef) << 12n);
   const at = (offset: bigint) => `0x${(page + offset).toString(16)}`;
   const layout = {
-    ...{ format: "ring-image/1", memory: [{ file: "none", gpa: "0x0", size: 4096, offset: 0 }] },
+    format: "ring-image/1",
     devices: [{
       ...{ name: "disk", type: "blk", features: "0x300000000" },
       queues: [{
