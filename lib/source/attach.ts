@@ -99,7 +99,7 @@ function complete(options: OpenOptions): AttachOptions {
 
 function parsed(text: string, sys: Sys): Target {
   try {
-    return parseTarget(text, (path) => couldBe(sys, path));
+    return parseTarget(text, (path) => modeOf(sys, path) !== null || isServable(sys, text, path));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new SourceError("target", "parse", "failed", error.message);
@@ -107,13 +107,16 @@ function parsed(text: string, sys: Sys): Target {
 }
 
 /**
- * Whether a path is there, or could be made in a folder that is: `vhost:SOCKET` may name a socket for
- * us to serve, and a folder is never what a target names.
+ * Whether `path`, the beginning of what a `vhost:` target names, is a socket that we could make: in a
+ * folder that is there, and followed by nothing or by what can only be a device.
  */
-function couldBe(sys: Sys, path: string): boolean {
+function isServable(sys: Sys, text: string, path: string): boolean {
+  if (!text.startsWith(`vhost:${path}`)) return false;
+  const rest = text.slice("vhost:".length + path.length);
   const slash = path.lastIndexOf("/");
   const folder = slash < 0 ? "." : path.slice(0, slash) || "/";
-  return modeOf(sys, path) !== null || ((modeOf(sys, folder) ?? 0) & S_IFMT) === S_IFDIR;
+  const isFolder = ((modeOf(sys, folder) ?? 0) & S_IFMT) === S_IFDIR;
+  return isFolder && /^(\/[a-z]+[0-9]+(:[a-z0-9]+)?)?$/.test(rest);
 }
 
 function modeOf(sys: Sys, path: string): number | null {
