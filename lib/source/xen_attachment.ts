@@ -21,6 +21,7 @@ import { openStore, type Xenstore } from "../xen/store.ts";
 import { readLayout } from "./file.ts";
 import { layoutDevices } from "./layout.ts";
 import type { Attachment, AttachOptions } from "./source.ts";
+import { deviceModelDevices } from "./xen_device_model.ts";
 import { commonDevice, portDevice } from "./xen_devices.ts";
 
 /** Attaches to a domain. Throws `SourceError`; nothing stays open then. */
@@ -84,14 +85,13 @@ interface FoundMemory {
 /** An attachment to a Xen domain. */
 class XenAttachment implements Attachment {
   readonly target: Target;
-  readonly note: string;
+  note = "";
   devices: readonly Device[] = [];
   #found: FoundMemory | null = null;
   readonly #rings = new Map<string, MappedRing>();
 
   constructor(private readonly held: Held) {
     this.target = held.target;
-    this.note = held.note;
     held.resources.defer(() => this.#found?.close.dispose());
     held.resources.defer(() => this.#closeRings());
   }
@@ -142,7 +142,9 @@ class XenAttachment implements Attachment {
     this.#dropRings(
       new Set(found.flatMap((device) => device.rings.map((ring) => key(device, ring)))),
     );
-    return [...common, ...layout, ...named === null ? [] : [named]];
+    const model = await deviceModelDevices(domain, options);
+    this.note = [this.held.note, model.note].filter((note) => note !== "").join("; ");
+    return [...common, ...model.devices, ...layout, ...named === null ? [] : [named]];
   }
 
   /** A ring is mapped once, and again when its place has changed. */
