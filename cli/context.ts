@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Holder } from "../lib/session/holder.ts";
 
 /** The world as a command sees it. */
 export interface Context {
@@ -23,6 +24,10 @@ export interface Context {
   warn(text: string): void;
   /** Sets the exit code of a command that does not fail: 3 for findings with `--check`. */
   exit(code: number): void;
+  /** Gives Ctrl-C to `handler` instead of `signal` until disposed: for a shell, which goes on. */
+  takeInterrupt?(handler: () => void): Disposable;
+  /** What a script or shell holds under names; absent where mappings end with their command. */
+  readonly session?: Holder | null;
 }
 
 /** A wrong command line that the argument parser can not see: exit code 2. */

@@ -39,7 +39,7 @@ export function openOptions(context: Context, flags: AttachFlags): OpenOptions {
     add: flags.add ?? [],
     replace: flags.replace === true,
     signal: context.signal,
-    session: context.session,
+    session: context.session ?? null,
     log: flags.verbose === true ? (line) => context.warn(`guestmem: ${line}`) : () => {},
     notice: (line) => context.warn(`guestmem: ${line}`),
   };

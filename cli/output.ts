@@ -11,8 +11,14 @@ export class OutputClosed extends Error {
   override readonly name = "OutputClosed";
 }
 
-/** A context over the process' own streams. `exit` takes the exit code a command wants. */
-export function processContext(signal: AbortSignal, exit: (code: number) => void): Context {
+/** What ends commands early. */
+export interface Interruption {
+  readonly signal: AbortSignal;
+  readonly take: NonNullable<Context["takeInterrupt"]>;
+}
+
+/** A context over the process' own streams. */
+export function processContext({ signal, take }: Interruption): Context {
   const terminal = Deno.stdout.isTerminal();
   const encoder = new TextEncoder();
   return {
@@ -23,7 +29,8 @@ export function processContext(signal: AbortSignal, exit: (code: number) => void
     print: (text) => writeAll(encoder.encode(text + "\n")),
     write: writeAll,
     warn: (text) => printError(text),
-    exit,
+    exit: () => {},
+    takeInterrupt: take,
   };
 }
 

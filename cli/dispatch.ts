@@ -1,0 +1,94 @@
+/**
+ * Runs one command line: the program's own, or a line of a script.
+ *
+ * @module
+ */
+import { Command, CommanderError } from "@commander-js/extra-typings";
+import config from "../deno.json" with { type: "json" };
+import { addCommands, COMMANDS } from "./commands.ts";
+import type { Context } from "./context.ts";
+import { describeFailure, EXIT, type Failure } from "./failure.ts";
+import { OutputClosed } from "./output.ts";
+
+// A paragraph is a line: the argument parser wraps it.
+const DESCRIPTION = [
+  "Maps a virtual machine's memory and shows what is in it: live virtio rings first, any bytes " +
+  "second. Read-only unless told otherwise.",
+  "A target is one word for every command: SCHEME:WHAT[/DEVICE[:QUEUE]], such as " +
+  "qemu:4242/blk0:0, shm:ram or file:guest.ram. `guestmem find` lists them.",
+].join("\n\n");
+
+const AFTER = `
+Examples:
+  guestmem demo                         a guest of our own, to try all this on
+  guestmem find                         what runs on this host
+  guestmem dump ring qemu:4242/blk0:0   which request, and whose turn it is
+  guestmem watch qemu:4242              indices and rates, live
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 findings (with --check), 4 target not found,
+5 permission missing, 130 interrupted.`;
+
+/** How a command line ended. */
+export interface Outcome {
+  readonly code: number;
+  /** Text that the argument parser wants on stdout: help, the version. */
+  readonly text: string;
+  /** What to say on stderr; null where nothing is news. */
+  readonly failure: Failure | null;
+}
+
+/**
+ * Runs the command that `words` name. Throws `OutputClosed` where nobody reads the output any more,
+ * and nothing else.
+ */
+export async function dispatch(words: readonly string[], context: Context): Promise<Outcome> {
+  let code: number = EXIT.done;
+  let text = "";
+  let failure: Failure | null = null;
+  const own: Context = { ...context, exit: (wanted) => code = wanted };
+  const program = new Command("guestmem")
+    .description(DESCRIPTION)
+    .version(config.version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help for a command")
+    .configureOutput({
+      writeOut: (part) => text += part,
+      writeErr: (part) => context.warn(part.trimEnd()),
+      outputError: (message) => failure = usageFailure(message, words),
+    })
+    .addHelpText("after", AFTER)
+    .exitOverride();
+  const args = wordsOf(words);
+  try {
+    await addCommands(program, COMMANDS, own, args);
+    await program.parseAsync(args, { from: "user" });
+    return { code: context.signal.aborted ? EXIT.interrupted : code, text, failure: null };
+  } catch (error) {
+    if (error instanceof OutputClosed) throw error;
+    if (error instanceof CommanderError) {
+      return { code: error.exitCode === 0 ? EXIT.done : EXIT.usage, text, failure };
+    }
+    if (context.signal.aborted) return { code: EXIT.interrupted, text, failure: null };
+    failure = describeFailure(error);
+    return { code: failure.code, text, failure };
+  }
+}
+
+/** `help dump ring` is `dump ring --help`, at any depth; nothing at all is a call for help. */
+function wordsOf(args: readonly string[]): string[] {
+  const [first = "help", ...rest] = args;
+  if (first !== "help") return [first, ...rest];
+  return rest.length === 0 || isCommand(rest[0]) ? [...rest, "--help"] : rest;
+}
+
+/** commander says `error: text` and maybe `(Did you mean find?)`; we say it as we say everything. */
+function usageFailure(text: string, [verb]: readonly string[]): Failure {
+  const [message, ...hints] = text.trim().replace(/^error: /, "").split("\n");
+  const hint = hints.join(" ").replace(/^\(Did/, "did").replace(/\)$/, "");
+  const help = isCommand(verb) ? `guestmem help ${verb}` : "guestmem help";
+  return { code: EXIT.usage, message, remedy: hint || `\`${help}\` has the manual` };
+}
+
+/** Whether a word is a command. */
+export function isCommand(word: string | undefined): boolean {
+  return COMMANDS.some(({ name }) => name === word);
+}
