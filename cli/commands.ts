@@ -16,59 +16,98 @@ export interface CommandEntry {
   load(context: Context, words: readonly string[]): Promise<CommandUnknownOpts>;
 }
 
+/** What a command's file exports: it makes the command. */
+type Maker = (
+  context: Context,
+  words: readonly string[],
+) => CommandUnknownOpts | Promise<CommandUnknownOpts>;
+
+/**
+ * Loads a command from its file, named from this folder. Deno reads every file that an `import()` names before it runs
+ * anything, and all of theirs; a name that it can not see is only read when it is asked for.
+ */
+export function from<T>(path: string, maker: (file: T) => Maker): CommandEntry["load"] {
+  return async (context, words) => {
+    const file: T = await import(path);
+    return await maker(file)(context, words);
+  };
+}
+
 /** Every verb, in the order of the manual. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "find",
     summary: "list guests, their devices and queues on this host",
-    load: async (context) => (await import("./commands/find.ts")).findCommand(context),
+    load: from<typeof import("./commands/find.ts")>(
+      "./commands/find.ts",
+      (file) => file.findCommand,
+    ),
   },
   {
     name: "map",
     summary: "map a guest's memory, print and verify the memory table",
-    load: async (context) => (await import("./commands/map.ts")).mapCommand(context),
+    load: from<typeof import("./commands/map.ts")>("./commands/map.ts", (file) => file.mapCommand),
   },
   {
     name: "dump",
     summary: "show memory, rings, tables, device states, or search memory",
-    load: async (context, words) =>
-      await (await import("./commands/dump.ts")).dumpCommand(context, words),
+    load: from<typeof import("./commands/dump.ts")>(
+      "./commands/dump.ts",
+      (file) => file.dumpCommand,
+    ),
   },
   {
     name: "watch",
     summary: "show ring indices and rates live",
-    load: async (context) => (await import("./commands/watch.ts")).watchCommand(context),
+    load: from<typeof import("./commands/watch.ts")>(
+      "./commands/watch.ts",
+      (file) => file.watchCommand,
+    ),
   },
   {
     name: "kick",
     summary: "notify one queue",
-    load: async (context) => (await import("./commands/kick.ts")).kickCommand(context),
+    load: from<typeof import("./commands/kick.ts")>(
+      "./commands/kick.ts",
+      (file) => file.kickCommand,
+    ),
   },
   {
     name: "diagnose",
     summary: "name what a guest's queues are stuck on",
-    load: async (context) => (await import("./commands/diagnose.ts")).diagnoseCommand(context),
+    load: from<typeof import("./commands/diagnose.ts")>(
+      "./commands/diagnose.ts",
+      (file) => file.diagnoseCommand,
+    ),
   },
   {
     name: "ivshmem-server",
     summary: "share memory and doorbells between guests",
-    load: async (context) =>
-      (await import("./commands/ivshmem_server.ts")).ivshmemServerCommand(context),
+    load: from<typeof import("./commands/ivshmem_server.ts")>(
+      "./commands/ivshmem_server.ts",
+      (file) => file.ivshmemServerCommand,
+    ),
   },
   {
     name: "tap",
     summary: "stand between a vhost-user front-end and back-end",
-    load: async (context) => (await import("./commands/tap.ts")).tapCommand(context),
+    load: from<typeof import("./commands/tap.ts")>("./commands/tap.ts", (file) => file.tapCommand),
   },
   {
     name: "demo",
     summary: "run a guest of our own, to try everything on",
-    load: async (context) => (await import("./commands/demo.ts")).demoCommand(context),
+    load: from<typeof import("./commands/demo.ts")>(
+      "./commands/demo.ts",
+      (file) => file.demoCommand,
+    ),
   },
   {
     name: "doctor",
     summary: "show what this machine allows, and what to do about the rest",
-    load: async (context) => (await import("./commands/doctor.ts")).doctorCommand(context),
+    load: from<typeof import("./commands/doctor.ts")>(
+      "./commands/doctor.ts",
+      (file) => file.doctorCommand,
+    ),
   },
 ];
 

@@ -4,39 +4,57 @@
  * @module
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
-import { addCommands, type CommandEntry } from "../commands.ts";
+import { addCommands, type CommandEntry, from } from "../commands.ts";
 import type { Context } from "../context.ts";
 
 const THINGS: readonly CommandEntry[] = [
   {
     name: "mem",
     summary: "guest memory: hexadecimal, raw, words, strings or JSON",
-    load: async (context) => (await import("./dump_mem.ts")).dumpMemCommand(context),
+    load: from<typeof import("./dump_mem.ts")>(
+      "./commands/dump_mem.ts",
+      (file) => file.dumpMemCommand,
+    ),
   },
   {
     name: "ring",
     summary: "rings: indices, flags, suppression, chains, decoded requests",
-    load: async (context) => (await import("./dump_ring.ts")).dumpRingCommand(context),
+    load: from<typeof import("./dump_ring.ts")>(
+      "./commands/dump_ring.ts",
+      (file) => file.dumpRingCommand,
+    ),
   },
   {
     name: "table",
     summary: "the memory table",
-    load: async (context) => (await import("./dump_table.ts")).dumpTableCommand(context),
+    load: from<typeof import("./dump_table.ts")>(
+      "./commands/dump_table.ts",
+      (file) => file.dumpTableCommand,
+    ),
   },
   {
     name: "grants",
     summary: "a Xen domain's grant table: who shares what with whom",
-    load: async (context) => (await import("./dump_grants.ts")).dumpGrantsCommand(context),
+    load: from<typeof import("./dump_grants.ts")>(
+      "./commands/dump_grants.ts",
+      (file) => file.dumpGrantsCommand,
+    ),
   },
   {
     name: "config",
     summary: "devices: status, features, queues, notifications",
-    load: async (context) => (await import("./dump_config.ts")).dumpConfigCommand(context),
+    load: from<typeof import("./dump_config.ts")>(
+      "./commands/dump_config.ts",
+      (file) => file.dumpConfigCommand,
+    ),
   },
   {
     name: "search",
     summary: "where bytes or a text stand in guest memory",
-    load: async (context) => (await import("./dump_search.ts")).dumpSearchCommand(context),
+    load: from<typeof import("./dump_search.ts")>(
+      "./commands/dump_search.ts",
+      (file) => file.dumpSearchCommand,
+    ),
   },
 ];
 

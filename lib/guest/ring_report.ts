@@ -36,7 +36,11 @@ export function isReadable(selected: SelectedQueue): selected is ReadableQueue {
  * of what the tool does needs none.
  */
 export async function typeOf({ type }: Device): Promise<DeviceType | null> {
-  return type === 0 ? null : (await import("../device/registry.ts")).deviceType(type);
+  if (type === 0) return null;
+  // A name that Deno can not see ahead: it would read all decoders before anything runs.
+  const path = "../device/registry.ts";
+  const registry: typeof import("../device/registry.ts") = await import(path);
+  return registry.deviceType(type);
 }
 
 /** Reads a queue's ring once. Never throws on guest data. */
