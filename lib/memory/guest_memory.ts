@@ -74,10 +74,15 @@ export class GuestMemory {
   }
 
   /**
-   * [address, address + length) as spans, in order, at most `chunk` bytes each. Zero pages of sparse
-   * memory are given as bytes and not allocated. Past 2^64 nothing is given.
+   * [address, address + length) as spans, in order, bytes at most `chunk` at a time. Zero pages of
+   * sparse memory are given as bytes and not allocated; a page that can not be read hides no other.
+   * Past 2^64 nothing is given.
    */
   *read(address: bigint, length: bigint, chunk = 1 << 20): Generator<MemorySpan> {
+    yield* joined(this.#spans(address, length, chunk));
+  }
+
+  *#spans(address: bigint, length: bigint, chunk: number): Generator<MemorySpan> {
     for (const slice of this.slices(address, length, chunk)) {
       if (slice.region === null) {
         yield { state: "hole", address: slice.address, length: BigInt(slice.length) };
@@ -87,8 +92,12 @@ export class GuestMemory {
     }
   }
 
-  /** The slices of a range, holes included, each at most `chunk` bytes (holes: at most 2^52). */
+  /**
+   * The slices of a range, holes included, each at most `chunk` bytes (holes: at most 2^52). Throws
+   * RangeError for a chunk that is no count of at least 1.
+   */
   *slices(address: bigint, length: bigint, chunk = Number.MAX_SAFE_INTEGER): Generator<Slice> {
+    if (!Number.isSafeInteger(chunk) || chunk < 1) throw new RangeError(`chunk of ${chunk} bytes`);
     const end = address + length < ADDRESS_LIMIT ? address + length : ADDRESS_LIMIT;
     let at = address;
     while (at < end) {
@@ -123,9 +132,13 @@ export class GuestMemory {
 export class WritableGuestMemory extends GuestMemory {
   /**
    * Writes all of `source` at `address`, or throws {@linkcode GuestMemoryError} (`hole`, `read-only`,
-   * `unreadable`) before a byte is written; only a page that vanishes meanwhile leaves a part written.
+   * `overflow`) before a byte is written; only at a page that can not be written (`unreadable`) is a
+   * part written already.
    */
   write(address: bigint, source: Uint8Array): void {
+    if (address + BigInt(source.length) > ADDRESS_LIMIT) {
+      this.#fail(address, source.length, "overflow");
+    }
     const slices = [...this.slices(address, BigInt(source.length))];
     slices.forEach((slice) => this.#checkWritable(slice));
     let done = 0;
@@ -138,7 +151,6 @@ export class WritableGuestMemory extends GuestMemory {
       }
       done += slice.length;
     }
-    if (done < source.length) this.#fail(address, source.length, "overflow");
   }
 
   #checkWritable(slice: Slice): void {
@@ -158,17 +170,45 @@ export class WritableGuestMemory extends GuestMemory {
   }
 }
 
+/** What can be read of a slice; behind a page that can not, reading goes on. */
 function* readSlice(slice: Slice, backing: Backing): Generator<MemorySpan> {
   const bytes = new Uint8Array(slice.length);
-  const { length, errno } = backing.copy(slice.offset, bytes);
-  if (length > 0) {
-    yield { state: "bytes", address: slice.address, length, bytes: bytes.subarray(0, length) };
+  for (let done = 0; done < slice.length;) {
+    const rest = bytes.subarray(done);
+    const { length, errno } = backing.copy(slice.offset + done, rest);
+    const address = slice.address + BigInt(done);
+    if (length > 0) yield { state: "bytes", address, length, bytes: rest.subarray(0, length) };
+    done += length;
+    if (done === slice.length) return;
+    const page = backing.pageSize - (slice.offset + done) % backing.pageSize;
+    const skipped = Math.min(page, slice.length - done);
+    yield {
+      state: "unreadable",
+      address: slice.address + BigInt(done),
+      length: BigInt(skipped),
+      errno: errno ?? "EFAULT",
+    };
+    done += skipped;
   }
-  if (length < slice.length) {
-    const rest = BigInt(slice.length - length);
-    const at = slice.address + BigInt(length);
-    yield { state: "unreadable", address: at, length: rest, errno: errno ?? "EFAULT" };
+}
+
+/** Adjacent unreadable spans of one errno as one. */
+function* joined(spans: Iterable<MemorySpan>): Generator<MemorySpan> {
+  let held: MemorySpan | null = null;
+  for (const span of spans) {
+    const both: MemorySpan | null = held === null ? null : together(held, span);
+    if (held !== null && both === null) yield held;
+    held = both ?? span;
+    if (span.state === "unreadable") continue;
+    yield span;
+    held = null;
   }
+  if (held !== null) yield held;
+}
+
+function together(a: MemorySpan, b: MemorySpan): MemorySpan | null {
+  if (a.state !== "unreadable" || b.state !== "unreadable" || a.errno !== b.errno) return null;
+  return { ...a, length: a.length + b.length };
 }
 
 function minimum(a: bigint, b: bigint): bigint {
