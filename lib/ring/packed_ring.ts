@@ -51,7 +51,12 @@ export class PackedRing implements Ring {
     const span = this.#walk(walk, options.chains === "none");
     const indices = this.#indices(span, time);
     if (indices === null) return unreadable(this.config, this.findings, time);
-    return new PackedSnapshot(this, walk, indices, () => this.#moved(span, walk.early));
+    return new PackedSnapshot(
+      this,
+      walk,
+      indices,
+      () => this.#moved(span, walk.early) || this.#rewritten(walk),
+    );
   }
 
   /** Where a consumer starts is known: the walk finds the driver, and no flags need be searched. */
@@ -74,6 +79,28 @@ export class PackedRing implements Ring {
     if (available === null || used === null) return null;
     const inFlight = slotsBetween(span.used, span.available, size);
     return { available, used, inFlight, exact: span.exact, time };
+  }
+
+  /**
+   * Whether the first descriptor of a doubtful list is not any more what the copies say, or was not
+   * the same in both: a device that gives a buffer back writes id and length before the flags, and a
+   * look in between sees a list that never was.
+   */
+  #rewritten({ doubtful, slots, early, table }: PackedWalk): boolean {
+    return doubtful.some((chain) => {
+      const at = slots[chain] * 4;
+      for (let word = 0; word < 4; word++) {
+        const now = this.#word(slots[chain] * 16 + word * 4);
+        if (early[at + word] !== table[at + word] || now !== table[at + word]) return true;
+      }
+      return false;
+    });
+  }
+
+  #word(offset: number): number | null {
+    const low = this.areas.descriptor.load16(offset);
+    const high = this.areas.descriptor.load16(offset + 2);
+    return low === null || high === null ? null : (low | (high << 16)) >>> 0;
   }
 
   /** Whether the flags at either position are not any more what the copy says. */
