@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { type IvshmemServer, startIvshmemServer } from "../../lib/ivshmem/server.ts";
 import { isBarSize } from "../../lib/wire/ivshmem/registers.ts";
 import { MAX_VECTORS } from "../../lib/wire/ivshmem/message.ts";
@@ -35,11 +35,10 @@ export function ivshmemServerCommand(context: Context): CommandUnknownOpts {
     .summary("share memory and doorbells between guests")
     .description("Serve the ivshmem protocol: one shared memory, doorbells between all clients.")
     .argument("<socket>", "Unix socket to listen on; made with mode 0600, removed at the end")
-    .option(
-      "--size <bytes>",
-      "size of the memory, such as 4M; a power of two",
-      parseLength,
-      4n << 20n,
+    .addOption(
+      new Option("--size <bytes>", "size of the memory; a power of two")
+        .argParser(parseLength)
+        .default(4n << 20n, "4M"),
     )
     .option("--vectors <count>", "doorbells per client", parseCount, 1)
     .option("--shm <name>", "keep the memory as /dev/shm/NAME; the default is a memfd")
