@@ -30,6 +30,8 @@ export interface LayoutContext {
   /** Where a tap connects to; null for a sink. */
   readonly peer: string | null;
   readonly connection: number;
+  /** Number in the device's name: the lowest that no other open connection has. */
+  readonly slot: number;
   readonly frontEndPid: number | null;
   readonly backEndPid: number | null;
 }
@@ -78,7 +80,7 @@ function deviceEntry(context: LayoutContext, state: ConnectionState): LayoutJson
   const ready = state.vrings.filter((ring) => ring.size !== null && ring.areas !== null);
   const waiting = state.vrings.filter((ring) => !ready.includes(ring));
   return {
-    name: `${name}${context.connection - 1}`,
+    name: `${name}${context.slot}`,
     type,
     evidence,
     bus_id: context.socket,

@@ -152,6 +152,7 @@ export function startSink(options: SinkOptions): Sink {
         socket,
         peer: null,
         connection: Math.max(1, sessions),
+        slot: 0,
       } as const;
       return connectionLayout({ ...context, ...pids }, sink.state);
     },

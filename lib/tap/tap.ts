@@ -80,7 +80,7 @@ export function startTap(options: TapOptions): Tap {
   using undo = new DisposableStack();
   const poller = new Poller(sys);
   undo.defer(() => void poller.close());
-  const open = new Map<number, Relay>();
+  const open = new Map<number, { readonly relay: Relay; readonly slot: number }>();
   const pending = new Map<number, Disposable>();
   const idle = undo.use(publication(sys));
   const peer = absolutePath(sys, options.connect);
@@ -130,6 +130,12 @@ export function startTap(options: TapOptions): Tap {
     const pids = [near.pid, sys.peerCredentials(far).pid] as const;
     const published = publication(sys);
     report(connectEvent(connection, ...pids));
+    const slot = freeSlot([...open.values()].map((other) => other.slot));
+    const contextOf = (frontEnd: 0 | 1): LayoutContext => ({
+      ...{ kind: "tap", socket, peer, connection, slot },
+      frontEndPid: pids[frontEnd],
+      backEndPid: pids[1 - frontEnd],
+    });
     let ready = false;
     const started = openRelay({
       sys,
@@ -139,42 +145,22 @@ export function startTap(options: TapOptions): Tap {
       fds: [fd, far],
       record,
       changed: (self) => {
-        publish(published, self, pids);
-        if (isReady(self.state) && !ready) report(readyEvent(connection, socket, self.state));
+        const context = contextOf(self.frontEnd ?? 0);
+        // A tap that can not publish still relays.
+        told(connection, () => published.replace(connectionLayout(context, self.state)));
+        if (isReady(self.state) && !ready) report(readyEvent(context, self.state));
         ready = isReady(self.state);
       },
       ended: (self) => ended(self, published),
     });
-    open.set(connection, started);
-  }
-
-  /** A tap that can not publish still relays. */
-  function publish(published: Publication, self: Relay, pids: readonly [number, number]): void {
-    const frontEnd = self.frontEnd ?? 0;
-    const context: LayoutContext = {
-      kind: "tap",
-      socket,
-      peer,
-      connection: self.connection,
-      frontEndPid: pids[frontEnd],
-      backEndPid: pids[1 - frontEnd],
-    };
-    told(self.connection, () => {
-      published.replace(connectionLayout(context, self.state));
-      idle.close();
-    });
+    open.set(connection, { relay: started, slot });
   }
 
   function ended(self: Relay, published: Publication): void {
     open.delete(self.connection);
-    if (open.size === 0) publishIdle();
     published.close();
     const [first, second] = self.passed;
     report(closeEvent(self.connection, self.end as RelayEnd, first + second));
-  }
-
-  function publishIdle(): void {
-    told(null, () => idle.replace(emptyLayout({ kind: "tap", socket, peer })));
   }
 
   /** What fails here is no reason to end anybody's connection. */
@@ -207,11 +193,12 @@ export function startTap(options: TapOptions): Tap {
   function closeSync(): void {
     listener[Symbol.dispose]();
     [...pending.values()].forEach((connection) => connection[Symbol.dispose]());
-    [...open.values()].forEach((connection) => connection.close());
+    [...open.values()].forEach((connection) => connection.relay.close());
     idle.close();
   }
 
-  publishIdle();
+  // There for life: what is published per connection comes and goes.
+  told(null, () => idle.replace(emptyLayout({ kind: "tap", socket, peer })));
   const running = poller.run();
   // Whoever does not look at `done` still gets the error from `close`.
   running.catch(closeSync);
@@ -223,7 +210,7 @@ export function startTap(options: TapOptions): Tap {
   return {
     socket,
     get connections(): readonly Relay[] {
-      return [...open.values()];
+      return [...open.values()].map((connection) => connection.relay);
     },
     get accepted(): number {
       return accepted;
@@ -232,4 +219,11 @@ export function startTap(options: TapOptions): Tap {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** The lowest number that is not taken: who reconnects gets its device's name again. */
+function freeSlot(taken: readonly number[]): number {
+  let slot = 0;
+  while (taken.includes(slot)) slot++;
+  return slot;
 }

@@ -7,6 +7,7 @@ import type { PeerCredentials } from "../../ffi/sys.ts";
 import type { Json } from "../wire/vhost_user/vhost_user.ts";
 import type { ConnectionState } from "./connection.ts";
 import { guessDevice } from "./guess_device.ts";
+import type { LayoutContext } from "./layout.ts";
 import type { RelayEnd } from "./relay.ts";
 
 /** Something that happened. */
@@ -30,9 +31,12 @@ export function connectEvent(connection: number, near: number, far: number): Tap
 }
 
 /** Rings can be read. */
-export function readyEvent(connection: number, socket: string, state: ConnectionState): TapEvent {
+export function readyEvent(
+  { connection, slot, socket }: LayoutContext,
+  state: ConnectionState,
+): TapEvent {
   const { name } = guessDevice(state);
-  const target = `vhost:${socket}/${name}${connection - 1}`;
+  const target = `vhost:${socket}/${name}${slot}`;
   const text = `connection ${connection}: rings at ${target}`;
   return { kind: "ready", connection, text, details: { target } };
 }

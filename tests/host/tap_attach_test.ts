@@ -1,13 +1,16 @@
 /** `vhost:SOCKET`: attaching to a tap, to a sink of our own, and to whoever else listens. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Fd } from "../../ffi/fd.ts";
+import { closeAll, Fd } from "../../ffi/fd.ts";
 import { SourceError } from "../../lib/errors.ts";
 import { parseTarget } from "../../lib/guest/target.ts";
 import { eventfdKick } from "../../lib/kick/eventfd.ts";
 import { openRing } from "../../lib/ring/ring.ts";
 import type { RingConfig } from "../../lib/ring/config.ts";
+import type { Guest } from "../../lib/guest/guest.ts";
+import { openTarget } from "../../lib/source/attach.ts";
 import type { Attachment } from "../../lib/source/source.ts";
 import { vhostSource } from "../../lib/source/vhost.ts";
+import { tapsOf } from "../../lib/source/vhost_tap.ts";
 import { startSink } from "../../lib/tap/sink.ts";
 import { startTap } from "../../lib/tap/tap.ts";
 import {
@@ -119,29 +122,54 @@ async function untilThrows(run: () => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("a device of one connection is named, else the newest connection is taken", async () => {
+/** What `find` lists for a tap. */
+async function rowOf(socket: string): Promise<Guest | undefined> {
+  const options = { sys, write: false, layout: null, signal: null, log: () => {} };
+  return (await vhostSource.find?.(options))?.find(({ target }) => target === `vhost:${socket}`);
+}
+
+Deno.test("find lists a tap; who reconnects gets its device's name again", async () => {
+  await sunk(async (socket) => {
+    for (let round = 0; round < 2; round++) {
+      // The one before must be gone, or both would have a name.
+      await until(() => connectionsOf(socket) === 0, "no connection");
+      using peer = connectPeer(socket);
+      using _guest = await frontEnd(peer);
+      const row = await rowOf(socket);
+      assertEquals([row?.state, row?.pid, row?.memory], ["connected", sys.pid, 0x40000n]);
+      assertEquals(row?.devices.map(({ name }) => name), ["dev0"]);
+    }
+  });
+});
+
+function connectionsOf(socket: string): number | undefined {
+  return tapsOf(sys, sys.pid).find((tap) => tap.socket === socket)?.connections.length;
+}
+
+Deno.test("of several connections the device names one, else the newest is taken", async () => {
   await inFolder(async (folder) => {
-    await using first = startSink({ sys, listen: `${folder}/sink.sock` });
-    await using tap = startTap({ sys, listen: `${folder}/tap.sock`, connect: first.socket });
-    using peer = connectPeer(tap.socket);
-    using guest = await frontEnd(peer);
-    guest.add(0);
-    await using attachment = await attach(`vhost:${tap.socket}`);
-    const [device] = attachment.devices;
-    assertEquals(device.name, "dev0");
-    assertEquals(device.bus, { kind: "vhost-user", id: tap.socket });
-    const found = await vhostSource.find?.({
-      sys,
-      write: false,
-      layout: null,
-      signal: null,
-      log: () => {},
-    });
-    const row = found?.find(({ target }) => target === `vhost:${tap.socket}`);
-    assertEquals(row?.state, "connected");
-    assertEquals(row?.pid, sys.pid);
-    assertEquals(row?.memory, 0x40000n);
-    assertEquals(row?.devices.map(({ name }) => name), ["dev0"]);
+    using backEnds = peerListener(`${folder}/back.sock`);
+    await using tap = startTap({ sys, listen: `${folder}/tap.sock`, connect: backEnds.path });
+    using resources = new DisposableStack();
+    const memory = [0x3000n, 0x5000n];
+    for (const size of memory) {
+      const peer = resources.use(connectPeer(tap.socket));
+      const backEnd = resources.use(await backEnds.accept());
+      using file = new Fd(sys, sys.memfd("guestmem-several", 0));
+      sys.ftruncate(file.number, Number(size));
+      const region = { guestAddress: 0n, size, userAddress: 0n, mmapOffset: 0n, xen: null };
+      const table = { kind: "memory-table" as const, padding: 0, regions: [region] };
+      await peer.send(frontEndRequest("SET_MEM_TABLE", table), [file.number]);
+      closeAll(sys, (await backEnd.receive())?.fds ?? []);
+    }
+    const sizeOf = async (target: string) => {
+      await using attachment = await openTarget(target);
+      return attachment.memory.table.size;
+    };
+    await until(() => tap.connections.every(({ state }) => state.memory.length === 1), "memory");
+    assertEquals(await sizeOf(`vhost:${tap.socket}`), memory[1]);
+    assertEquals(await sizeOf(`vhost:${tap.socket}/dev0`), memory[0]);
+    assertEquals(await sizeOf(`vhost:${tap.socket}/dev1`), memory[1]);
   });
 });
 
@@ -161,14 +189,7 @@ Deno.test("a tap without a connection, or without memory, says so", async () => 
   await sunk(async (socket) => {
     const idle = await assertRejects(() => attach(`vhost:${socket}`), SourceError);
     assertEquals([idle.kind, idle.message.includes("nobody is connected")], ["not-found", true]);
-    const found = await vhostSource.find?.({
-      sys,
-      write: false,
-      layout: null,
-      signal: null,
-      log: () => {},
-    });
-    assertEquals(found?.find(({ target }) => target === `vhost:${socket}`)?.state, "waiting");
+    assertEquals((await rowOf(socket))?.state, "waiting");
     using peer = connectPeer(socket);
     await peer.ask(frontEndRequest("GET_FEATURES", EMPTY));
     const bare = await assertRejects(() => attach(`vhost:${socket}`), SourceError);
@@ -265,7 +286,6 @@ Deno.test("memory that changes all the time is given up, and nothing stays open"
 });
 
 Deno.test("a socket that is not there yet is told from the device behind it", async () => {
-  const { openTarget } = await import("../../lib/source/attach.ts");
   await inFolder(async (folder) => {
     const attaching = openTarget(`vhost:${folder}/own.sock/dev0:0`);
     await until(() => exists(`${folder}/own.sock`), "our socket");

@@ -154,11 +154,14 @@ Deno.test("a side that does not read stops the other, fills no memory, and catch
     // The other way is not stopped by that.
     await backEnd.send(frontEndReply("SET_FEATURES", u64(0)));
     assertEquals((await frontEnd.receive())?.message.name, "SET_FEATURES");
+    // What was said before leaving still arrives.
+    frontEnd.close();
     for (let i = 0; i < sent; i++) {
       const arrival = await backEnd.receive();
       assertEquals(arrival?.frame.bytes, bytes);
       assertEquals(arrival?.fds.length, i % 64 === 0 ? 1 : 0);
       arrival?.fds.forEach((fd) => sys.close(fd));
     }
+    assertEquals(await backEnd.receive(), null);
   });
 });

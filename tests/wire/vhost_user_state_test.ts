@@ -89,6 +89,7 @@ const context = {
   socket: "/run/tap.sock",
   peer: "/run/back.sock",
   connection: 1,
+  slot: 0,
   frontEndPid: 1,
   backEndPid: 2,
 } as const;
