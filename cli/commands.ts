@@ -94,6 +94,22 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: from<typeof import("./commands/tap.ts")>("./commands/tap.ts", (file) => file.tapCommand),
   },
   {
+    name: "session",
+    summary: "hold mappings and taps for other commands",
+    load: from<typeof import("./commands/session.ts")>(
+      "./commands/session.ts",
+      (file) => file.sessionCommand,
+    ),
+  },
+  {
+    name: "unmap",
+    summary: "drop something that a session holds",
+    load: from<typeof import("./commands/unmap.ts")>(
+      "./commands/unmap.ts",
+      (file) => file.unmapCommand,
+    ),
+  },
+  {
     name: "demo",
     summary: "run a guest of our own, to try everything on",
     load: from<typeof import("./commands/demo.ts")>(

@@ -12,6 +12,7 @@ import { collect, HELP, openOptions } from "../options.ts";
 import { parseCount } from "../parse.ts";
 import { memoryJson, memorySummary, memoryTable } from "../render/memory_table.ts";
 import { renderPlain, renderTable } from "../render/table.ts";
+import type { KeepOptions } from "./map_session.ts";
 
 const MANUAL = `
 Maps all of a guest's memory, prints the memory table, reads the first and the last byte of every
@@ -40,7 +41,19 @@ exit code 1. A destroyed domain whose pages are still held stays as a zombie unt
   900  free: nothing is granted by it
   2 of 4 grants mapped read-only; held until Ctrl-C; the domain can not go away completely meanwhile
 
+In a session (see \`guestmem help session\`) the mapping stays, and other commands take its name:
+
+  $ guestmem map qemu:4242 --session inc42
+  m1@inc42
+
 The other half of an experiment: \`guestmem map --offer 3\` grants a page of ours to domain 3.`;
+
+/** Loaded only where it is asked for: see `commands.ts`. */
+async function kept(context: Context, target: string, options: KeepOptions): Promise<void> {
+  const path = "./map_session.ts";
+  const file: typeof import("./map_session.ts") = await import(path);
+  await file.mapKept(context, target, options);
+}
 
 /** `map` */
 export function mapCommand(context: Context): CommandUnknownOpts {
@@ -50,6 +63,8 @@ export function mapCommand(context: Context): CommandUnknownOpts {
     .argument("[target]", HELP.target)
     .option("--write", "map writable; the default is read-only")
     .option("--hold", "keep the mapping until Ctrl-C")
+    .option("--session <session>", "keep it in a session, and print its name there")
+    .option("--name <name>", "in a session: the name to give it; default m1, m2 …")
     .option("--no-verify", "do not read the first and last byte of each region")
     .option("--frames <list>", "Xen: these frames alone, such as 0x100-0x1ff (ends included)")
     .option("--machine", "Xen: --frames are machine frames, not the guest's own numbers")
@@ -68,8 +83,14 @@ export function mapCommand(context: Context): CommandUnknownOpts {
     .addHelpText("after", MANUAL)
     .action(async (target, options) => {
       const { isXenMap, mapXen } = await import("./map_xen.ts");
-      if (isXenMap(options)) return await mapXen(context, target, options);
+      if (isXenMap(options)) {
+        if (options.session === undefined) return await mapXen(context, target, options);
+        throw new UsageError("lists of frames or grants are held by --hold, not by a session");
+      }
       if (target === undefined) throw new UsageError("missing target", HELP.target);
+      if (options.session ?? options.name ?? context.session) {
+        return await kept(context, target, options);
+      }
       await using attachment = await openTarget(target, openOptions(context, options));
       const { table } = attachment.memory;
       const verified = options.verify ? verifyRegions(table) : null;

@@ -43,9 +43,15 @@ export function tapCommand(context: Context): CommandUnknownOpts {
     .option("--log <file>", "append the conversation to FILE as NDJSON")
     .option("--allow-uid <uid>", "a user who may connect, too; LISTEN becomes theirs", parseUid)
     .option("--wait <seconds>", "how long CONNECT may be away", parseSeconds, WAIT)
+    .option("--session <session>", "let a session do it, and print its name there")
     .option("--json", HELP.json + " lines, one per event")
     .addHelpText("after", MANUAL)
     .action(async (listen, connect, options) => {
+      const own = options.session === undefined ? context.session?.session : undefined;
+      const session = options.session ?? own;
+      if (session !== undefined) {
+        return await inSession(context, session, [listen, connect], options);
+      }
       using resources = new DisposableStack();
       const file = options.log === undefined ? null : resources.use(recordFile(options.log));
       const events = eventPrinter(context, options.json === true);
@@ -64,6 +70,25 @@ export function tapCommand(context: Context): CommandUnknownOpts {
       await tap.close();
       await events.written();
     });
+}
+
+/** A session's tap has no output, so what shapes it can not be asked for. */
+async function inSession(
+  context: Context,
+  session: string,
+  [listen, connect]: readonly [string, string],
+  options: { readonly log?: string | undefined; readonly allowUid?: number | undefined },
+): Promise<void> {
+  if (options.log !== undefined || options.allowUid !== undefined) {
+    throw new UsageError("--log and --allow-uid are for a tap of its own, without --session");
+  }
+  if (context.session?.session === session) {
+    return await context.print(`${context.session.tap(listen, connect)}@${session}`);
+  }
+  const path = "../../lib/session/client.ts";
+  const client: typeof import("../../lib/session/client.ts") = await import(path);
+  const name = await client.tapInSession({ session, signal: context.signal }, listen, connect);
+  await context.print(`${name}@${session}`);
 }
 
 function parseUid(text: string): number {

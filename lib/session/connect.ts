@@ -5,7 +5,7 @@
  */
 import { POLLIN } from "../../ffi/constants.ts";
 import { closeAll, Fd } from "../../ffi/fd.ts";
-import type { Sys } from "../../ffi/sys.ts";
+import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, ProtocolError, SourceError } from "../errors.ts";
 import {
   type AnswerReader,
@@ -21,7 +21,8 @@ import { type Greeting, PROTOCOL } from "./protocol.ts";
 
 /** Which session, and how. */
 export interface ConnectOptions {
-  readonly sys: Sys;
+  /** Default: the real system calls. */
+  readonly sys?: Sys;
   readonly name: string;
   /** Default: the user's own, see `folder.ts`. */
   readonly folder?: string;
@@ -43,7 +44,7 @@ const TRY_MS = 10;
  * (somebody else's), busy (no answer); ProtocolError for one of another version.
  */
 export async function connectSession(options: ConnectOptions): Promise<Connection> {
-  const { sys, name, signal = null, log = () => {} } = options;
+  const { sys = openSys(), name, signal = null, log = () => {} } = options;
   const folder = options.folder ?? sessionFolder(sys);
   checkName(name);
   checkSocket(sys, folder, name);

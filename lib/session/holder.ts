@@ -20,6 +20,9 @@ export interface MapOptions {
   readonly write: boolean;
   /** Layout file. */
   readonly layout: string | null;
+  /** Memory of other targets to put in, see `OpenOptions`. */
+  readonly add: readonly string[];
+  readonly replace: boolean;
   readonly signal: AbortSignal | null;
   readonly log: (line: string) => void;
 }
@@ -176,8 +179,9 @@ function refuseOwn(target: string): void {
 }
 
 async function attach(sys: Sys, name: string, options: MapOptions): Promise<Held> {
-  const { target, write, layout, signal, log } = options;
-  const attachment = await openTarget(target, { sys, write, layout, signal, log });
+  const { target, write, layout, add, replace, signal, log } = options;
+  const how = { sys, write, layout, add, replace, signal, log };
+  const attachment = await openTarget(target, how);
   const since = Date.now();
   const alone = oneAtATime();
   return { name, of: target, write, since, attachment, alone, refreshed: performance.now() };

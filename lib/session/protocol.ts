@@ -48,8 +48,11 @@ export type Request =
     readonly name: string | null;
     readonly write: boolean;
     readonly layout: string | null;
+    /** As `OpenOptions.add` and `replace`. */
+    readonly add: readonly string[];
+    readonly replace: boolean;
   }
-  | { readonly do: "tap"; readonly listen: string; readonly connect: string; readonly name: null }
+  | { readonly do: "tap"; readonly listen: string; readonly connect: string }
   | { readonly do: "unmap"; readonly name: string }
   | { readonly do: "open"; readonly name: string }
   | { readonly do: "refresh"; readonly name: string }

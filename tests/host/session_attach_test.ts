@@ -104,7 +104,7 @@ Deno.test("errors keep kind and remedy across the socket", async () => {
   const own = await assertRejects(() => session.map("m1@s"), SourceError);
   assertEquals(own.kind, "unsupported");
   const call = await assertRejects(() =>
-    session.ask({ do: "tap", listen: "/nonexistent/a", connect: "/b", name: null })
+    session.ask({ do: "tap", listen: "/nonexistent/a", connect: "/b" })
   );
   assert(isSyscallFailure(call) && call.errno === "ENOENT", String(call));
   assertEquals(await session.list(), []);

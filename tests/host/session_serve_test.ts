@@ -311,8 +311,9 @@ Deno.test("stop lets go of everything, after the answer", async () => {
     using client = await connectSession({ sys, folder, name: "s" });
     await Deno.writeFile(`${runtime.path}/ram`, pattern(4096));
     const target = `file:${runtime.path}/ram`;
-    await client.ask({ do: "map", target, name: "x", write: false, layout: null });
-    const again = client.ask({ do: "map", target, name: "x", write: false, layout: null });
+    const how = { name: "x", write: false, layout: null, add: [], replace: false };
+    await client.ask({ do: "map", target, ...how });
+    const again = client.ask({ do: "map", target, ...how });
     assertEquals((await assertRejects(() => again, SourceError)).kind, "busy");
     assert(sys.readText("/proc/self/maps").includes(`${runtime.path}/ram`));
     await client.ask({ do: "stop" });

@@ -73,7 +73,7 @@ export async function startSessionProcess(
   return {
     ...{ name, pid: child.pid, runtime, folder, kill, connect, ask },
     map: (target, layout = null, write = false) =>
-      ask<string>({ do: "map", target, name: null, write, layout }),
+      ask<string>({ do: "map", target, name: null, write, layout, add: [], replace: false }),
     list: () => ask({ do: "list" }),
     fds: () => linksOf(child.pid),
     [Symbol.asyncDispose]: () => kill("SIGKILL"),
