@@ -58,3 +58,12 @@ export type { Target } from "./lib/guest/target.ts";
 export { findGuests, openTarget } from "./lib/source/attach.ts";
 export type { Found, OpenOptions } from "./lib/source/attach.ts";
 export type { Attachment, AttachOptions, Monitor, Source } from "./lib/source/source.ts";
+
+// vhost-user: the protocol, a tap between two peers, and a back-end that consumes nothing
+export * as vhostUser from "./lib/wire/vhost_user/vhost_user.ts";
+export { startTap } from "./lib/tap/tap.ts";
+export type { Tap, TapEvent, TapOptions } from "./lib/tap/tap.ts";
+export type { ConnectionState, MemorySlot } from "./lib/tap/connection.ts";
+export type { Vring, VringAreas } from "./lib/tap/vring.ts";
+export { startSink } from "./lib/tap/sink.ts";
+export type { Sink, SinkOptions } from "./lib/tap/sink.ts";
