@@ -8,6 +8,8 @@
  * usage: deno task test [GROUP…]
  */
 
+import { stripAnsiCode } from "@std/fmt/colors";
+
 /** A group of tests that run in one process. */
 interface Group {
   readonly name: string;
@@ -36,13 +38,13 @@ async function run({ name, paths, args }: Group): Promise<Counts> {
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
-    env: { NO_COLOR: "1" },
   }).spawn();
   let tail = "";
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     await Deno.stdout.write(new TextEncoder().encode(text));
     tail = (tail + text).slice(-4096);
   }
+  tail = stripAnsiCode(tail);
   const { success } = await child.status;
   const counts = summary(tail);
   if (!success && counts.failed === 0) counts.failed = 1;
