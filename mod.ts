@@ -67,3 +67,7 @@ export type { ConnectionState, MemorySlot } from "./lib/tap/connection.ts";
 export type { Vring, VringAreas } from "./lib/tap/vring.ts";
 export { startSink } from "./lib/tap/sink.ts";
 export type { Sink, SinkOptions } from "./lib/tap/sink.ts";
+
+// A vhost-user back-end with a device of your own
+export { serveVhostUser } from "./lib/vhost_user/backend.ts";
+export type { ServedQueue, VhostUserBackEnd, VhostUserOptions } from "./lib/vhost_user/backend.ts";

@@ -18,10 +18,10 @@ areas, and the eventfds of its notifications where they are known. Without /DEVI
   $ guestmem dump config qemu:4242/blk0
   qemu:4242/blk0  virtio-blk at pci 0000:00:01.0
   status    ACKNOWLEDGE DRIVER DRIVER_OK FEATURES_OK
-  features  0x100000000: VERSION_1
+  features  0x100000044: SEG_MAX BLK_SIZE VERSION_1
 
-  QUEUE     RING       DESCRIPTOR  DRIVER    DEVICE    TARGET
-  request0  split 128  0xf0000     0xf0800   0xf1000   qemu:4242/blk0:0`;
+  QUEUE     RING       DESCRIPTOR      DRIVER      DEVICE  TARGET
+  request0  split 256  0x7ffdd000  0x7ffde000  0x7ffdf000  qemu:4242/blk0:0`;
 
 /** `dump config` */
 export function dumpConfigCommand(context: Context): CommandUnknownOpts {

@@ -37,9 +37,9 @@ strings (printable ASCII, --min long), json, raw (the bytes alone).
 
 Bytes, holes and unreadable stretches are never mixed up:
 
-  $ guestmem dump mem qemu:4242 0x9fff0 32
-  0009fff0  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|
-  [0xa0000, 0xa0010) hole: 16 without memory
+  $ guestmem dump mem qemu:4242 0x7ffffff0 32
+  7ffffff0  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|
+  [0x80000000, 0x80000010) hole: 16 without memory
 
 --format raw has no way to say so, and refuses a range with a gap. With --skip-gaps and -o it leaves
 holes in the file for them, and lists them on stderr. Sparse memory stays sparse in the file.

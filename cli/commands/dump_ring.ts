@@ -22,6 +22,29 @@ A picture of the ring, its indices and flags, the chains that are with the devic
 requests decoded, and whatever the guest did that the standard forbids (findings, with the section
 of virtio 1.4). Without /DEVICE:QUEUE all rings of the guest or device, one after the other.
 
+  $ guestmem dump ring qemu:4242/blk0:0
+  qemu:4242/blk0:0  virtio-blk, queue 0 (request0)
+  split ring, 256 entries, features 0x100000044
+  descriptor 0x7ffdd000, driver 0x7ffde000, device 0x7ffdf000
+
+            available 23 v
+    0 |.....#..........................................................| 255
+            ^ used 22
+    # 1 fetched   = 0 not fetched yet   . 255 with the driver
+
+             INDEX  SLOT  FLAGS  NOTIFICATION
+  available     23    23    0x1  call not wanted (flags)
+  used          22    22    0x0  kick wanted (flags)
+
+  in flight: 1   read at 2026-11-21T07:26:49.054Z, no index moved meanwhile
+
+  1 chain, oldest first: 3 descriptors, 16 bytes to read, 513 bytes to write
+  HEAD  SLOT  STATE     DESC  ADDRESS  LENGTH  DEVICE  MEMORY  NEXT  REQUEST
+     0    22  inflight                                               IN sector 1, 512 bytes: pending
+                           0  0xe9418      16  reads   ok         1
+                           1   0x8000     512  writes  ok         2
+                           2  0xe9417       1  writes  ok
+
 STATE: available (the driver offered it), inflight (the device fetched it, where that is known), used
 (--recent; the driver may have reused such buffers since). DEVICE: what the device does with the
 buffer. MEMORY: ok, hole, outside or unreadable. INDEX runs freely to 65535; SLOT is its place in
@@ -31,7 +54,7 @@ With --check the exit code is 3 when there are findings. With --json a ring is a
 (guestmem/ring/1), several rings are several lines:
 
   $ guestmem dump ring qemu:4242/blk0:0 --json | jq -r '.chains[].request.summary'
-  IN sector 0, 512 bytes`;
+  IN sector 1, 512 bytes: pending`;
 
 /** Chains shown when nothing is said. */
 const LIMIT = 16;

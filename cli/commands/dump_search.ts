@@ -24,8 +24,10 @@ stretches that could not be read are named on stderr. No match is no error.
 
   $ guestmem dump search qemu:4242 --bytes 31c08ed8
   0x7c00
-  $ guestmem dump search qemu:4242 --text 'Linux version' --range 0-1G --limit 1
-  0x1a000c0`;
+  $ guestmem dump search qemu:4242 --text SeaBIOS --range 0-1M --limit 2
+  0xf041f
+  0xf09cc
+  guestmem: stopped after 2 matches`;
 
 /** Matches printed when nothing is said. */
 const LIMIT = 1000;

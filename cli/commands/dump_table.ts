@@ -13,10 +13,11 @@ import { renderPlain, renderTable } from "../render/table.ts";
 const MANUAL = `
 The table that \`guestmem map\` prints, without reading any of the guest's memory.
 
-  $ guestmem dump table qemu:4242 --plain | cut -f1,2,3
-  0x0	0x80000000	2G
-  0x80000000	0x100000000	2G
-  0x100000000	0x200000000	4G`;
+  $ guestmem dump table qemu:4242 --plain | cut -f1,2,6
+  0x0	0x80000000	m
+  0x80000000	0xfffc0000	hole
+  0xfffc0000	0x100000000	pc.bios
+  0x100000000	0x200000000	m`;
 
 /** `dump table` */
 export function dumpTableCommand(context: Context): CommandUnknownOpts {

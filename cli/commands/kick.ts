@@ -22,9 +22,10 @@ at the queue; --call tells the driver instead. Memory is not touched, and a gues
 takes an extra notification in its stride.
 
   $ guestmem kick qemu:4242/blk0:0
-  qemu:4242/blk0:0: eventfd 27 of process 4242: write 1 (kick)
-  eventfd 27 of process 4242, counter 0, 0 after the write: taken at once
-  used index 1027 before, 1028 after 200 ms
+  qemu:4242/blk0:0: ioeventfd 14 of QEMU 4242: write 1 (kick)
+  eventfd 14 of QEMU 4242 (VirtQueue at 0x7f7af5e75010): counter 0, 1 added
+  counter 0 after 40 ms: QEMU took it
+  used index 31 before, 32 after
 
 --dry-run lists the ways and stops. --via takes one of them by name; \`monitor\` (QMP stop and cont)
 pauses the guest for about a millisecond and kicks all its queues, so it is only done when named.`;

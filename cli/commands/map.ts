@@ -20,11 +20,12 @@ region, and unmaps everything at the end. Mappings are read-only without --write
 populated: sparse memory stays sparse.
 
   $ guestmem map qemu:4242
-      ADDRESS          END  SIZE  ACCESS  PAGE  NAME  BACKING  OFFSET  READ
-          0x0   0x80000000    2G  ro        4K  m     memfd:m     0x0  ok
-   0x80000000  0x100000000    2G                hole
-  0x100000000  0x200000000    4G  ro        4K  m     memfd:m  0x80000000  ok
-  6G in 2 regions, all readable; unmapped
+      ADDRESS          END  SIZE  ACCESS  PAGE  NAME     BACKING                         OFFSET  READ
+          0x0   0x80000000    2G  ro        4K  m        memfd:memory-backend-memfd         0x0  ok
+   0x80000000   0xfffc0000  2.0G                hole
+   0xfffc0000  0x100000000  256K  ro        4K  pc.bios  pc.bios in QEMU 4242               0x0  ok
+  0x100000000  0x200000000    4G  ro        4K  m        memfd:memory-backend-memfd  0x80000000  ok
+  6.0G in 3 regions, all readable; unmapped
 
 ACCESS is what this mapping may do, PAGE the page size behind it, OFFSET where the region starts in
 its backing, READ how the two reads went: ok, or the errno. A region that can not be read makes the

@@ -1,6 +1,7 @@
 /**
  * A vhost-user back-end that consumes nothing: it negotiates, takes memory and rings, and lets them
- * be looked at. Requests that a driver puts into its rings stay there for ever.
+ * be looked at. Requests that a driver puts into its rings stay there for ever, unless a device is
+ * put behind it: see `lib/vhost_user/backend.ts`.
  *
  * @module
  */
@@ -15,6 +16,7 @@ import {
   encodeMessage,
   type Frame,
   framePayload,
+  type Message,
 } from "../wire/vhost_user/vhost_user.ts";
 import { checkFds } from "./check_fds.ts";
 import { type ConnectionState, dialectOf, FRESH_CONNECTION, heldFds, learn } from "./connection.ts";
@@ -22,6 +24,18 @@ import { connectionLayout, type LayoutJson } from "./layout.ts";
 import { openListener } from "./listener.ts";
 import { openPort, type Port } from "./port.ts";
 import { sinkAnswer } from "./sink_answers.ts";
+
+/** What answers and serves in the place of a sink's nothing. */
+export interface SinkDevice {
+  /** The answer to a request, after the state has taken it in; null where none is due. */
+  answer(message: Message, state: ConnectionState): Message | null;
+  /**
+   * Called with each new state before its answer is sent and before fds of the old one are closed:
+   * FRESH_CONNECTION when the front-end has left. Throws ProtocolError or SyscallError to end the
+   * connection.
+   */
+  settle(state: ConnectionState): void;
+}
 
 /** Where to serve. */
 export interface SinkOptions {
@@ -31,6 +45,8 @@ export interface SinkOptions {
   readonly allowUid?: number | null;
   /** In which a message that has begun must end. Default 10000. */
   readonly stallMs?: number;
+  /** Default: one that offers everything and does nothing. It shares the sink's poller. */
+  readonly device?: (poller: Poller) => SinkDevice;
   /** Called after each change of the state, and when the front-end comes or leaves. */
   readonly changed?: (sink: Sink) => void;
   /** Gets one line for each thing that happens. */
@@ -53,6 +69,8 @@ export interface Sink extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+const NOTHING: SinkDevice = { answer: sinkAnswer, settle: () => {} };
+
 interface Session {
   readonly port: Port;
   readonly peer: PeerCredentials;
@@ -65,6 +83,7 @@ export function startSink(options: SinkOptions): Sink {
   using undo = new DisposableStack();
   const poller = new Poller(sys);
   undo.defer(() => void poller.close());
+  const device = options.device?.(poller) ?? NOTHING;
   const socket = absolutePath(sys, options.listen);
   let session: Session | null = null;
   let sessions = 0;
@@ -110,9 +129,10 @@ export function startSink(options: SinkOptions): Sink {
       checkMessage(message, frame.fds.length);
       checkFds(sys, message, frame.fds);
       const next = learn(own.state, message, frame.fds);
-      const answer = sinkAnswer(message, next);
+      const answer = device.answer(message, next);
       // What stops a ring is our own answer.
       const last = answer === null ? next : learn(next, answer, []);
+      device.settle(last);
       heldFds(last).forEach((fd) => kept.add(fd));
       closeAll(sys, heldFds(own.state).filter((fd) => !kept.has(fd)));
       own.state = last;
@@ -125,6 +145,7 @@ export function startSink(options: SinkOptions): Sink {
 
   function finish(own: Session, reason: string): void {
     own.port.close();
+    device.settle(FRESH_CONNECTION);
     closeAll(sys, heldFds(own.state));
     own.state = FRESH_CONNECTION;
     if (session === own) session = null;

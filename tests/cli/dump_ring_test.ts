@@ -139,5 +139,5 @@ Deno.test("a file without a layout has no rings, and says what would help", asyn
   const { raw } = await writeImage("split_256_chain1", folder.path);
   const { code, out, err } = await guestmem(["dump", "ring", `file:${raw}`]);
   assertEquals([code, out], [1, ""]);
-  assertStringIncludes(err, "--layout FILE says where the rings are");
+  assertStringIncludes(err, "--layout FILE says where");
 });
