@@ -14,9 +14,9 @@
 import { readSpans, type Span } from "../dump/pieces.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { regionEnd } from "../memory/region.ts";
-import { Candidates } from "./candidates.ts";
+import { Candidates, type Shape } from "./candidates.ts";
 import { EventPages } from "./event_areas.ts";
-import { type FoundRing, foundRing } from "./found_ring.ts";
+import { bareRing, foundPacked, type FoundRing, foundSplit } from "./found_ring.ts";
 import { Look, PAGE } from "./look.ts";
 import { type NamedRing, nameRings } from "./names.ts";
 import { PageFilter } from "./page_filter.ts";
@@ -68,15 +68,32 @@ export function* carve(memory: GuestMemory): Generator<CarveProgress, Carving> {
   }
   const shapes = scan.candidates.settle();
   const rings: FoundRing[] = [];
-  for (const shape of shapes.slice(0, MAX_RINGS)) {
-    const ring = foundRing(look, shape, scan.events);
-    if (ring !== null && ring.score > 0) rings.push(ring);
+  for (const read of readers(look, scan.events, shapes.slice(0, MAX_RINGS))) {
+    const ring = read();
+    if (ring.score > 0) rings.push(ring);
     yield { reached: end };
   }
   const { scanned, unreadable, candidates } = scan;
   const skipped = scan.skipped + candidates.dropped + Math.max(0, shapes.length - MAX_RINGS);
   rings.sort((a, b) => b.score - a.score);
   return { rings: nameRings(rings), scanned, unreadable, skipped };
+}
+
+/** What reads each ring. Event areas are shared out among all packed rings beforehand. */
+function readers(look: Look, events: EventPages, shapes: readonly Shape[]): (() => FoundRing)[] {
+  const split = shapes.flatMap((one) =>
+    one.format === "split" ? [() => foundSplit(look, one.shape)] : []
+  );
+  const packed = shapes.flatMap((one) => {
+    const bare = one.format === "packed" ? bareRing(look, one.shape) : null;
+    return bare === null || one.format !== "packed" ? [] : [{ shape: one.shape, bare }];
+  });
+  const areas = events.assign(look, packed.map(({ bare }) => bare));
+  const known = packed.flatMap(({ shape }, n) => {
+    const place = areas[n];
+    return place === null ? [] : [() => foundPacked(look, shape, place)];
+  });
+  return [...split, ...known];
 }
 
 /** The running state of a scan. */

@@ -3,8 +3,8 @@
  * they are. Drivers put each at the start of a page that is otherwise zeros: Linux in pages of their
  * own anywhere, DPDK right behind the ring.
  *
- * One that asks for an event says at which position. Mostly that is where the other side of its ring
- * stands now: so it is known by what is in it. All others look like any page of zeros.
+ * One that asks for an event says at which position. That is where the other side of its ring stands
+ * now, or has just been: so it is known by what is in it. All others look like any page of zeros.
  *
  * @module
  */
@@ -47,32 +47,65 @@ export class EventPages {
   }
 
   /**
-   * The areas of a ring; they are given to no other. Where one is not found, the nearest page that
-   * begins with four zero bytes stands in: it reads as "notifications are enabled", which is what a
-   * walker would assume without knowing better. Null only where not even that is near.
+   * The areas of each ring, in the same order; none is given twice. First come pages that ask for just
+   * where a ring stands, then those that ask for a position between its two sides. Where nothing is
+   * found, the nearest page that begins with four zero bytes stands in: it reads as "notifications
+   * are enabled", which is what a walker would assume without knowing better. Null only where not
+   * even that is near.
    */
-  find(look: Look, ring: BareRing): EventAreas | null {
-    const driver = this.#take(look, ring, ring.used);
-    const device = this.#take(look, ring, ring.available);
-    const spare = standIns(look, ring);
-    const places = [driver ?? spare.next().value, device ?? spare.next().value];
-    if (places[0] === undefined || places[1] === undefined) return null;
-    const known = Number(driver !== null) + Number(device !== null);
-    return { driver: places[0], device: places[1], known };
+  assign(look: Look, rings: readonly BareRing[]): (EventAreas | null)[] {
+    const found = rings.map((): Found => ({ driver: null, device: null }));
+    for (const fits of [standsAt, liesBetween]) {
+      rings.forEach((ring, n) => {
+        found[n].driver ??= this.#take(look, ring, (asked) => fits(asked, ring, ring.used));
+        found[n].device ??= this.#take(look, ring, (asked) => fits(asked, ring, ring.available));
+      });
+    }
+    return rings.map((ring, n) => completed(look, ring, found[n]));
   }
 
-  /** The nearest free page that asks for a position. */
-  #take(look: Look, { descriptor }: BareRing, { index, wrap }: RingPosition): number | null {
+  /** The nearest free page whose position fits. */
+  #take(
+    look: Look,
+    { descriptor }: BareRing,
+    fits: (asked: RingPosition) => boolean,
+  ): number | null {
     let [found, nearest]: [number | null, number] = [null, Infinity];
     for (const address of this.#addresses) {
       const distance = Math.abs(address - descriptor);
       if (this.#taken.has(address) || distance >= nearest) continue;
       const asked = read(look, address);
-      if (asked?.index === index && asked.wrap === wrap) [found, nearest] = [address, distance];
+      if (asked !== null && fits(asked)) [found, nearest] = [address, distance];
     }
     if (found !== null) this.#taken.add(found);
     return found;
   }
+}
+
+/** What was found of a ring. */
+interface Found {
+  driver: number | null;
+  device: number | null;
+}
+
+function completed(look: Look, ring: BareRing, { driver, device }: Found): EventAreas | null {
+  const spare = standIns(look, ring);
+  const places = [driver ?? spare.next().value, device ?? spare.next().value];
+  if (places[0] === undefined || places[1] === undefined) return null;
+  const known = Number(driver !== null) + Number(device !== null);
+  return { driver: places[0], device: places[1], known };
+}
+
+function standsAt(asked: RingPosition, _: BareRing, { index, wrap }: RingPosition): boolean {
+  return asked.index === index && asked.wrap === wrap;
+}
+
+/** From the device's position to the driver's: with buffers in flight one side asks for the past. */
+function liesBetween(asked: RingPosition, { used, available, size }: BareRing): boolean {
+  if (asked.index >= size) return false;
+  const outstanding = (available.index - used.index + size) % size;
+  const ahead = (asked.index - used.index + size) % size;
+  return ahead <= outstanding && (asked.index >= used.index) === (asked.wrap === used.wrap);
 }
 
 /** The position that a page asks for, as it is now; null where it is no such page. */

@@ -9,8 +9,7 @@ import { FEATURE, type RingConfig } from "../ring/config.ts";
 import { openRing } from "../ring/ring.ts";
 import type { RingSnapshot } from "../ring/snapshot.ts";
 import { DESC_F } from "../ring/spec.ts";
-import type { Shape } from "./candidates.ts";
-import type { EventPages } from "./event_areas.ts";
+import type { BareRing, EventAreas } from "./event_areas.ts";
 import { type Certainty, certaintyOf, counted, type Evidence, scoreOf } from "./evidence.ts";
 import { firmwareRecord } from "./firmware.ts";
 import { type Guess, guess } from "./guess.ts";
@@ -47,18 +46,12 @@ const FINDING = { each: -4, most: -16 } as const;
 /** Bits for each chain with nothing wrong in it, and at most. */
 const CHAIN = { each: 0.75, most: 6 } as const;
 /** Bits for an index that moved since the scan came by: nothing else counts on. */
-const MOVED = 32;
+const MOVED = 48;
 /** What is left of the score of a ring that firmware drove and that is at rest. */
 const LEFT_BEHIND = 0.25;
 
-/** Reads a ring of this shape; null where it can not be read. */
-export function foundRing(look: Look, found: Shape, events: EventPages): FoundRing | null {
-  return found.format === "split"
-    ? foundSplit(look, found.shape)
-    : foundPacked(look, found.shape, events);
-}
-
-function foundSplit(look: Look, shape: SplitShape): FoundRing {
+/** Reads a split ring of this shape. */
+export function foundSplit(look: Look, shape: SplitShape): FoundRing {
   const record = firmwareRecord(look, shape);
   const ours = FEATURE.VERSION_1 | FEATURE.INDIRECT_DESC;
   const eventIndex = shape.eventIndex && !record;
@@ -83,32 +76,39 @@ function foundSplit(look: Look, shape: SplitShape): FoundRing {
   return { ...found, score, certainty: certaintyOf(score), notes: [note, ...found.notes] };
 }
 
-function foundPacked(look: Look, shape: PackedShape, events: EventPages): FoundRing | null {
-  const { size, descriptor } = shape;
-  const bare: RingConfig = {
+/** Where both sides of a packed ring stand; null where it can not be read. */
+export function bareRing(look: Look, { descriptor, size }: PackedShape): BareRing | null {
+  // Any memory will do for the event areas: the positions come first, and say what to look for.
+  const place = { driver: descriptor, device: descriptor };
+  const indices = openRing(look.memory, packedConfig(descriptor, size, place)).indices();
+  if (indices === null) return null;
+  const [available, used] = [indices.available, indices.used]
+    .map(({ index, wrap }) => ({ index, wrap: wrap ?? true }));
+  return { descriptor, size, available, used };
+}
+
+function packedConfig(
+  descriptor: number,
+  size: number,
+  { driver, device }: { readonly driver: number; readonly device: number },
+): RingConfig {
+  return {
     format: "packed",
     size,
     descriptor: BigInt(descriptor),
-    // Any memory will do until the positions are known, which say what to look for.
-    driver: BigInt(descriptor),
-    device: BigInt(descriptor),
+    driver: BigInt(driver),
+    device: BigInt(device),
     addressSpace: "guest",
     features: FEATURE.VERSION_1 | FEATURE.INDIRECT_DESC | FEATURE.RING_PACKED,
   };
-  const position = openRing(look.memory, bare).indices();
-  if (position === null) return null;
-  const sides = {
-    available: { index: position.available.index, wrap: position.available.wrap ?? true },
-    used: { index: position.used.index, wrap: position.used.wrap ?? true },
-  };
-  const areas = events.find(look, { descriptor, size, ...sides });
-  if (areas === null) return null;
-  const config: RingConfig = {
-    ...bare,
-    driver: BigInt(areas.driver),
-    device: BigInt(areas.device),
-    features: bare.features | (areas.known > 0 ? FEATURE.EVENT_IDX : 0n),
-  };
+}
+
+/** Reads a packed ring of this shape, with its event areas or what stands in for them. */
+export function foundPacked(look: Look, shape: PackedShape, areas: EventAreas): FoundRing {
+  const { size, descriptor } = shape;
+  const bare = packedConfig(descriptor, size, areas);
+  const features = bare.features | (areas.known > 0 ? FEATURE.EVENT_IDX : 0n);
+  const config: RingConfig = { ...bare, features };
   const snapshot = openRing(look.memory, config).snapshot();
   const words = shape.words;
   const readings: Readings[] = [
@@ -122,8 +122,10 @@ function foundPacked(look: Look, shape: PackedShape, events: EventPages): FoundR
   ];
   const found = judged({ look, config, snapshot, readings, moved, evidence });
   const notes = [
-    ...(shape.sizeKnown ? [] : ["size is a guess: the ring is in its first lap"]),
-    ...(areas.known === 2 ? [] : [`${2 - areas.known} of 2 event areas not found`]),
+    ...(shape.sizeKnown ? [] : ["size guessed"]),
+    ...(areas.known === 2
+      ? []
+      : [areas.known === 0 ? "event areas not found" : "one event area not found"]),
     ...found.notes,
   ];
   return { ...found, notes, sizeKnown: shape.sizeKnown, eventsKnown: areas.known === 2 };

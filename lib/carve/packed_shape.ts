@@ -60,8 +60,6 @@ export function packedShape(look: Look, address: number): PackedShape | null {
   if (marked === 0) return null;
   const { size, known } = sizeOf(extent);
   if (size < 2 || extent.maxId >= size) return null;
-  const turns = phases(words, Math.min(written, size));
-  if (turns > 3) return null;
   const ids = count(Math.min(written, size), (slot) => idOf(words, slot) !== 0);
   const evidence = [
     ...counted(Math.min(written, size), 1.5, 15, "descriptors in memory"),
@@ -70,7 +68,6 @@ export function packedShape(look: Look, address: number): PackedShape | null {
     ...(extent.zeros >= CLEAN
       ? [{ text: `nothing but zeros behind slot ${written - 1}`, bits: 6 }]
       : []),
-    ...(turns > 1 ? [{ text: `${turns} runs of used and available slots`, bits: 4 }] : []),
   ];
   const ring = words.slice(0, size * 4);
   const bits = bitsOf(evidence);
@@ -151,23 +148,6 @@ function sizeOf({ words, written, zeros, turn, maxId }: Extent): { size: number;
   const room = written + zeros;
   const size = least <= USUAL_SIZE && room >= USUAL_SIZE ? USUAL_SIZE : least;
   return { size: size <= room ? size : Math.max(written, maxId + 1), known: false };
-}
-
-/** How often AVAIL equal to USED turns into AVAIL unlike USED and back, plus one. */
-function phases(words: Uint32Array, slots: number): number {
-  const waits = (slot: number) => {
-    const flags = flagsOf(words, slot);
-    return ((flags & DESC_F.AVAIL) !== 0) !== ((flags & DESC_F.USED) !== 0);
-  };
-  // Lists keep stale slots behind the used one, so only the first slots of lists count.
-  let runs = 1;
-  for (let slot = 1, before = waits(0); slot < slots; slot++) {
-    const inList = (flagsOf(words, slot - 1) & DESC_F.NEXT) !== 0;
-    if (inList || waits(slot) === before) continue;
-    before = !before;
-    runs++;
-  }
-  return runs;
 }
 
 function powerBelow(count: number): number {

@@ -59,11 +59,17 @@ function frame(view: DataView, at: number): number {
   return type === 0x8100 || type === 0x88cc ? 12 : 0;
 }
 
-/** 5.1.9.5: class and command alone in the first buffer, as Linux and all others have it; one byte of answer. */
+/**
+ * 5.1.9.5: class and command alone in the first buffer, as drivers have it, then what they are about,
+ * and a byte for the answer. A command without anything more could be a request of gpio as well.
+ */
 function control({ chain, request, reply }: Sample): number | null {
   const header = request(2);
   const [first, last] = [chain.descriptors.at(0), chain.descriptors.at(-1)];
-  if (header === null || first?.length !== 2 || last?.length !== 1 || !last.writable) return null;
+  if (
+    header === null || chain.readable === 2 || first?.length !== 2 || last?.length !== 1 ||
+    !last.writable
+  ) return null;
   const known = header.getUint8(0) <= 9 && header.getUint8(1) <= 8;
   const answer = reply(1);
   return known && (answer === null || answer.getUint8(0) <= 1) ? 13 : null;

@@ -12,15 +12,20 @@ const MULTIPORT = 1n << 1n;
 const STATS_VQ = 1n << 1n;
 const PAGE = 4096;
 
-/** Letters, digits, signs, what ends lines and moves cursors; bytes of UTF-8. */
+/** Letters, digits, signs; of control characters backspace, tab, line ends and escape. */
+// deno-lint-ignore no-control-regex
+const TEXT = /^[\x08\x09\x0a\x0d\x1b\x20-\x7e\u00a0-\uffff]+$/u;
+
+/** UTF-8 that a terminal would show; it may be cut in the middle of a character. */
 function textBits(view: DataView, length: number): number | null {
-  for (let at = 0; at < length; at++) {
-    const byte = view.getUint8(at);
-    const control = byte < 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09 &&
-      byte !== 0x1b && byte !== 0x08 && byte !== 0x07;
-    if (control || byte === 0x7f || byte === 0xff) return null;
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, length);
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
+    return TEXT.test(text) ? Math.min(length, 16) * 0.75 : null;
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
   }
-  return Math.min(length, 16) * 0.75;
 }
 
 function consoleTransmit(sample: Sample): number | null {

@@ -71,14 +71,19 @@ function fuse({ chain, request }: Sample): number | null {
   return known && header.getUint32(36, true) <= 0xffff ? 20 : null;
 }
 
-/** size u32, type u8, tag u16; requests have even types. */
+/** Types of requests in 9P2000.L and 9P2000. */
+const NINEP_TYPES = new Set([
+  ...[8, 12, 14, 16, 18, 20, 22, 24, 26, 30, 32, 40, 50, 52, 54, 70, 72, 74, 76],
+  ...[100, 102, 104, 108, 110, 112, 114, 116, 118, 120, 122, 124, 126],
+]);
+
+/** size u32, type u8, tag u16. */
 function ninep({ chain, request }: Sample): number | null {
   const header = request(7);
   if (header === null || chain.writable < 7) return null;
-  const [size, type] = [header.getUint32(0, true), header.getUint8(4)];
-  return size >= 7 && size <= chain.readable && type >= 6 && type <= 126 && type % 2 === 0
-    ? 12
-    : null;
+  const size = header.getUint32(0, true);
+  const fits = size >= 7 && size <= chain.readable && NINEP_TYPES.has(header.getUint8(4));
+  return fits ? 12 : null;
 }
 
 /** Rules, the strictest first. */

@@ -1,7 +1,8 @@
 /**
  * Buffers that a packed ring gave back: virtio 1.4, 2.8. The device overwrites id, length and flags of
- * a list's first slot, the address stays. So it is not known any more whether it was readable,
- * writable or a table; each reading that is possible is tried.
+ * a list's first slot, the address stays. So it is not known any more whether it was a readable or a
+ * writable buffer or a table; each reading is tried in which there is something to write just where
+ * the device says that it wrote.
  *
  * ```text
  * slot      5             6             7             8
@@ -20,6 +21,8 @@ import { RECENT, type Sample, sampleOf } from "./sample.ts";
 
 /** What a buffer whose length is lost is taken to hold: enough for any header. */
 const UNKNOWN_LENGTH = 256;
+/** Lengths of the first buffer of a list, which are lost, too: headers of blk and net. */
+const HEADS = [16, 12, 10] as const;
 /** Entries of a table that are followed. */
 const TABLE_ENTRIES = 8;
 /** Slots of a list that are followed. */
@@ -60,11 +63,12 @@ function readings(look: Look, words: Uint32Array, size: number, slot: number): S
   const alone = (writable: boolean) =>
     buffer(slot, address, writable && written > 0 ? written : length, writable);
   const chains = [
-    [alone(false)],
-    ...(written > 0 ? [[alone(true)]] : []),
-    list(words, size, slot, alone(false)),
+    [alone(written > 0)],
+    ...HEADS.map((head) => list(words, size, slot, { ...alone(false), length: head })),
     table(look, address),
-  ].filter((descriptors) => descriptors.length > 0);
+  ].filter((descriptors) =>
+    descriptors.length > 0 && descriptors.some(({ writable }) => writable) === written > 0
+  );
   return chains.map((descriptors) => sampleOf(look.memory, chain(slot, descriptors, written)));
 }
 
@@ -88,7 +92,7 @@ function list(
   first: number,
   head: ChainDescriptor,
 ): ChainDescriptor[] {
-  const descriptors = [{ ...head, length: 16 }];
+  const descriptors = [head];
   for (let n = 1; n < LIST_SLOTS; n++) {
     const slot = (first + n) % size;
     const at = slot * 4;
