@@ -71,6 +71,15 @@ export function parseCount(text: string): number {
   return count;
 }
 
+/** A score from 0 to 1. */
+export function parseScore(text: string): number {
+  const score = Number(text);
+  if (text.trim() === "" || !(score >= 0 && score <= 1)) {
+    throw new InvalidArgumentError("Want a score from 0 to 1.");
+  }
+  return score;
+}
+
 /** Bytes in hexadecimal: `deadbeef`, `de ad be ef`, `de:ad:be:ef`, with or without `0x`. */
 export function parseHexBytes(text: string): Uint8Array {
   const digits = text.replace(/^0x/i, "").replace(/[\s:_-]/g, "");

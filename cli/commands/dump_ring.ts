@@ -129,7 +129,9 @@ async function* reports(
   const { devices, target } = attachment;
   const selected = selectQueues(devices, target).filter(({ queue }) => !isXenRing(queue));
   if (shown > 0 && selected.every(({ queue }) => queue.ring === null)) return;
-  if (selected.length === 0) throw nothing(target.text, "the guest has no queues that are known");
+  if (selected.length === 0) {
+    throw nothing(target.text, attachment.note || "the guest has no queues that are known");
+  }
   if (selected.every(({ queue }) => queue.ring === null)) {
     throw nothing(target.text, selected[0].queue.note || selected[0].device.note);
   }
@@ -141,6 +143,7 @@ async function* reports(
 }
 
 function nothing(target: string, why: string): SourceError {
-  const remedy = "for a RAM file, --layout FILE says where the rings are";
+  const remedy =
+    "--layout FILE says where rings are; `guestmem find --carve TARGET` looks for them";
   return new SourceError("dump", "read rings", "failed", `${target}: ${why}`, remedy);
 }

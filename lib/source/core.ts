@@ -26,10 +26,8 @@ import { hostFileSize, told } from "./host_file.ts";
 import { layoutDevices } from "./layout.ts";
 import type { Attachment, AttachOptions, Device, Source, Target } from "./source.ts";
 
-const REMEDY = {
-  rings: "`guestmem find --carve TARGET -o LAYOUT.json` looks for them, --layout tells them",
-  form: "make one by dump-guest-memory or `virsh dump --memory-only`; plain RAM is file:PATH",
-} as const;
+const REMEDY =
+  "make one by dump-guest-memory or `virsh dump --memory-only`; plain RAM is file:PATH";
 
 /** Regions of a kdump; a dump with more gaps is one region with unreadable pages. */
 const MAX_REGIONS = 4096;
@@ -66,7 +64,7 @@ function attachCore(target: Target, options: AttachOptions): Attachment {
     memory,
     writable: null,
     devices,
-    note: layout === null ? `a dump does not say where rings are: ${REMEDY.rings}` : "",
+    note: layout === null ? "a dump does not say where its rings are" : "",
     async refresh() {},
     // deno-lint-ignore require-await
     async [Symbol.asyncDispose]() {
@@ -112,7 +110,7 @@ function regionsOf(
 }
 
 function refused(path: string, why: string): SourceError {
-  return new SourceError("core", "read", "unsupported", `${path}: ${why}`, REMEDY.form);
+  return new SourceError("core", "read", "unsupported", `${path}: ${why}`, REMEDY);
 }
 
 function elfRegions(
