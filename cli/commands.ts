@@ -110,6 +110,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     ),
   },
   {
+    name: "run",
+    summary: "run a file of commands in a session of its own",
+    load: from<typeof import("./commands/run.ts")>("./commands/run.ts", (file) => file.runCommand),
+  },
+  {
+    name: "shell",
+    summary: "type commands, with mappings that stay, history and completion",
+    load: from<typeof import("./commands/shell.ts")>(
+      "./commands/shell.ts",
+      (file) => file.shellCommand,
+    ),
+  },
+  {
     name: "demo",
     summary: "run a guest of our own, to try everything on",
     load: from<typeof import("./commands/demo.ts")>(

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Sys } from "../../ffi/sys.ts";
+import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import { openTarget } from "../source/attach.ts";
 import type { Attachment } from "../source/source.ts";
@@ -72,8 +72,8 @@ interface Entry {
   close(): Promise<void>;
 }
 
-/** An empty holder. */
-export function createHolder(sys: Sys, session: string): Holder {
+/** An empty holder of a session's name. */
+export function createHolder(session: string, sys: Sys = openSys()): Holder {
   const entries = new Map<string, Entry | null>();
   const count = { m: 0, t: 0 };
 

@@ -65,7 +65,7 @@ export function startSession(options: ServerOptions): SessionServer {
   const socket = socketPath(folder, name);
   const started = Date.now();
   const stopped = Promise.withResolvers<void>();
-  const holder = createHolder(sys, name);
+  const holder = createHolder(name, sys);
   const greeting: Greeting = { protocol: PROTOCOL, session: name, pid: sys.pid, started };
   const answers = answersOf(sys, holder);
   const clients = new Set<Disposable>();
