@@ -63,24 +63,41 @@ export function ownFrames(sys: Sys, parts: FrameParts): Frames {
   const { addresses, errors, label } = parts;
   const length = addresses.length * FRAME_SIZE;
   const view = liveView(sys, parts);
-  const move = (offset: number, bytes: Uint8Array, copy: Copy) =>
-    moveFrames(parts, offset, bytes, copy);
   return {
     length,
     label,
     pageSize: FRAME_SIZE,
     count: addresses.length,
-    failed: errors.reduce((sum, error) => sum + (error === 0 ? 0 : 1), 0),
+    failed: countFailed(errors),
     errnoOf: (index) => errors[index] === 0 ? null : errnoName(errors[index]),
-    copy: (offset, target) => move(offset, target, sys.copyOut),
+    copy: (offset, target) => moveFrames(parts, offset, target, outOf(sys, view)),
     live: (offset, size) => allMapped(errors, offset, size) ? view.buffer() : null,
     nextData: (offset) => offset < length ? { start: Math.max(0, offset), end: length } : null,
     [Symbol.dispose]: () => close(sys, parts, view),
   };
 }
 
+function countFailed(errors: Int32Array): number {
+  let failed = 0;
+  for (let i = 0; i < errors.length; i++) if (errors[i] !== 0) failed++;
+  return failed;
+}
+
+/**
+ * Copies in place where one mmap holds the frames in order. A frame that is mapped stays so until we
+ * unmap it, whatever becomes of its domain: Xen keeps the page for us.
+ */
+function outOf(sys: Sys, view: LiveView): Copy {
+  return (address, target, offset) => {
+    const buffer = view.buffer();
+    if (buffer === null) return sys.copyOut(address, target);
+    target.set(new Uint8Array(buffer, offset, target.length));
+    return { length: target.length, errno: null };
+  };
+}
+
 /** Unmaps once. A use after that fails with EBADF and touches nothing. */
-function close(sys: Sys, parts: FrameParts, view: { detach(): void }): void {
+function close(sys: Sys, parts: FrameParts, view: LiveView): void {
   if (parts.errors.length > 0 && parts.errors.every((error) => error === CLOSED)) return;
   parts.errors.fill(CLOSED);
   view.detach();
@@ -95,12 +112,14 @@ export function ownWritableFrames(sys: Sys, parts: FrameParts): WritableFrames {
   const { length } = frames;
   return {
     ...frames,
-    store: (offset, source) => moveFrames(parts, offset, source, sys.copyIn),
+    store: (offset, source) =>
+      moveFrames(parts, offset, source, (address, bytes) => sys.copyIn(address, bytes)),
     liveWritable: () => frames.live(0, length),
   };
 }
 
-type Copy = (address: bigint, bytes: Uint8Array) => Guarded;
+/** Moves bytes to or from one stretch of mapped memory, which begins at `offset` of the frames. */
+type Copy = (address: bigint, bytes: Uint8Array, offset: number) => Guarded;
 
 /** Moves bytes frame run by frame run; stops at the first frame that is not mapped. */
 function moveFrames(parts: FrameParts, offset: number, bytes: Uint8Array, copy: Copy): Guarded {
@@ -113,7 +132,7 @@ function moveFrames(parts: FrameParts, offset: number, bytes: Uint8Array, copy: 
     if (parts.errors[index] !== 0) return { length: done, errno: errnoName(parts.errors[index]) };
     const size = Math.min(runEnd(parts, index, at + bytes.length - done) - at, bytes.length - done);
     const start = BigInt(parts.addresses[index] + at % FRAME_SIZE);
-    const moved = copy(start, bytes.subarray(done, done + size));
+    const moved = copy(start, bytes.subarray(done, done + size), at);
     done += moved.length;
     if (moved.length < size) return { length: done, errno: moved.errno ?? "EFAULT" };
   }
@@ -138,20 +157,26 @@ function allMapped(errors: Int32Array, offset: number, length: number): boolean 
   return true;
 }
 
+interface LiveView {
+  buffer(): ArrayBuffer | null;
+  detach(): void;
+}
+
 /** One buffer, made when it is first asked for; null unless one mmap holds the frames in order. */
-function liveView(sys: Sys, parts: FrameParts): { buffer(): ArrayBuffer | null; detach(): void } {
+function liveView(sys: Sys, parts: FrameParts): LiveView {
   let made: ArrayBuffer | null = null;
   const single = parts.areas.length === 1 && inOrder(parts);
   return {
-    // SAFETY: `live` hands it out only for ranges whose frames are mapped; detached before munmap.
+    // SAFETY: touched only for frames that are mapped; detached before munmap.
     buffer: () => single ? made ??= sys.view(parts.areas[0].address, parts.areas[0].length) : null,
     detach: () => void made?.transfer(0),
   };
 }
 
-function inOrder(parts: FrameParts): boolean {
-  const base = Number(parts.areas[0].address);
-  return parts.addresses.every((address, i) =>
-    parts.errors[i] !== 0 || address === base + i * FRAME_SIZE
-  );
+function inOrder({ areas, addresses, errors }: FrameParts): boolean {
+  const base = Number(areas[0].address);
+  for (let i = 0; i < addresses.length; i++) {
+    if (errors[i] === 0 && addresses[i] !== base + i * FRAME_SIZE) return false;
+  }
+  return true;
 }

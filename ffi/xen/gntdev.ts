@@ -84,14 +84,15 @@ const STATUS_FAULT: { readonly [status: number]: GrantFault } = {
 /** Opens gntdev. Throws `SyscallError` with the remedy where there is no Xen or no right. */
 export function openGntdev(sys: Sys, write = false): Gntdev {
   const device = openXenDevice(sys, ["/dev/xen/gntdev"], write);
+  const limit = grantLimit(sys);
   const context = (domain: number, writable: boolean) => ({ sys, device, domain, writable });
   return {
     mapGrants: (domain, refs) => {
-      const map = mapList(context(domain, false), refs);
+      const map = mapList(context(domain, false), refs, limit);
       return { ...ownFrames(sys, map.parts), ...extras(device, map) };
     },
     mapWritableGrants: (domain, refs) => {
-      const map = mapList(context(domain, true), refs);
+      const map = mapList(context(domain, true), refs, limit);
       return { ...ownWritableFrames(sys, map.parts), ...extras(device, map) };
     },
     probe(domain, refs) {
@@ -109,30 +110,33 @@ function statusFault(status: number): GrantFault | null {
 
 interface GrantMap {
   readonly areas: readonly GrantArea[];
-  readonly faults: readonly (GrantFault | null)[];
+  /** By position in the list; absent for what is mapped. */
+  readonly faults: ReadonlyMap<number, GrantFault>;
   readonly parts: Parameters<typeof ownFrames>[1];
 }
 
-function mapList(context: GrantContext, refs: readonly number[]): GrantMap {
+function mapList(context: GrantContext, refs: readonly number[], limit: number): GrantMap {
   if (refs.length === 0) throw new RangeError("no grants to map");
   const addresses = new Float64Array(refs.length);
-  const faults: (GrantFault | null)[] = refs.map(() => null);
+  const faults = new Map<number, GrantFault>();
   const areas: GrantArea[] = [];
   const take = (area: GrantArea, indices: readonly number[]) => {
     areas.push(area);
     const base = Number(area.address);
-    indices.forEach((index, i) => addresses[index] = base + i * context.sys.pageSize);
+    const { pageSize } = context.sys;
+    for (let i = 0; i < indices.length; i++) addresses[indices[i]] = base + i * pageSize;
   };
   try {
-    for (const part of chunks(refs, grantLimit(context.sys))) {
-      mapSome(context, refs, part, take, (index, fault) => faults[index] = fault);
+    for (const part of chunks(refs.length, limit)) {
+      mapSome(context, refs, part, take, (index, fault) => void faults.set(index, fault));
     }
   } catch (error) {
     areas.forEach((area) => unmap(context, area));
     throw error;
   }
   const refused = errnoCode("EINVAL");
-  const errors = Int32Array.from(addresses, (address) => address === 0 ? refused : 0);
+  const errors = new Int32Array(refs.length);
+  for (let i = 0; i < errors.length; i++) if (addresses[i] === 0) errors[i] = refused;
   const label = `grants of domain ${context.domain}`;
   const release = () => areas.forEach((area) => forget(context.device, area.index, area.count));
   return { areas, faults, parts: { label, areas, addresses, errors, release } };
@@ -144,10 +148,11 @@ function unmap(context: GrantContext, area: GrantArea): void {
 }
 
 /** Positions of the list in pieces that one ioctl takes. */
-function chunks(refs: readonly number[], size: number): number[][] {
-  const all = refs.map((_, i) => i);
-  const count = Math.ceil(refs.length / size);
-  return Array.from({ length: count }, (_, i) => all.slice(i * size, (i + 1) * size));
+function chunks(count: number, size: number): number[][] {
+  return Array.from({ length: Math.ceil(count / size) }, (_, n) => {
+    const length = Math.min(size, count - n * size);
+    return Array.from({ length }, (_, i) => n * size + i);
+  });
 }
 
 function grantLimit(sys: Sys): number {
@@ -172,7 +177,7 @@ function mapSome(
   fail: Fail,
 ): void {
   const pick = (some: readonly number[]) => some.map((index) => refs[index]);
-  const area = mapTogether(context, pick(indices));
+  const area = mapTogether(context, indices.length === refs.length ? refs : pick(indices));
   if (area !== null) return take(area, indices);
   const status = probeGrants(context, pick(indices));
   const good = indices.filter((index, i) => {
@@ -211,7 +216,7 @@ function singleFault(context: GrantContext, ref: number): GrantFault {
 
 function extras(device: XenDevice, map: GrantMap): Pick<Grants, "faultOf" | "noticeUnmap"> {
   return {
-    faultOf: (index) => map.faults[index],
+    faultOf: (index) => map.faults.get(index) ?? null,
     noticeUnmap(notice) {
       if (map.areas.length === 0) throw new RangeError("no grant is mapped");
       armNotice(device, map.areas[0], notice);

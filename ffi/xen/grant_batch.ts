@@ -74,10 +74,11 @@ function announce(context: GrantContext, refs: readonly number[]): bigint {
   const layout = GNTDEV_MAP_GRANT_REF;
   const argument = new DataView(new ArrayBuffer(layout.refs + layout.refSize * refs.length));
   argument.setUint32(layout.count, refs.length, true);
-  refs.forEach((ref, i) => {
-    argument.setUint32(layout.refs + layout.refSize * i, context.domain, true);
-    argument.setUint32(layout.refs + layout.refSize * i + 4, ref, true);
-  });
+  const pairs = new Uint32Array(argument.buffer, layout.refs);
+  for (let i = 0; i < refs.length; i++) {
+    pairs[2 * i] = context.domain;
+    pairs[2 * i + 1] = refs[i];
+  }
   const object = `domain ${context.domain}, ${refs.length} grants`;
   const bytes = new Uint8Array(argument.buffer);
   context.device.ioctl("GNTDEV_MAP_GRANT_REF", bytes, object, REMEDIES);

@@ -104,16 +104,22 @@ function mapBatch(
   const area = reserve(sys, device, frames.length, protection);
   try {
     const errors = fill(sys, device, domain, frames, area.address);
-    const base = Number(area.address);
-    const addresses = Float64Array.from(
-      errors,
-      (error, i) => error === 0 ? base + i * FRAME_SIZE : 0,
-    );
+    const addresses = addressesOf(area.address, errors);
     return { label: `foreign frames of domain ${domain}`, areas: [area], addresses, errors };
   } catch (error) {
     sys.munmap(area.address, area.length);
     throw error;
   }
+}
+
+/** Where each frame is in this process; 0 for those that failed. */
+function addressesOf(start: bigint, errors: Int32Array): Float64Array {
+  const base = Number(start);
+  const addresses = new Float64Array(errors.length);
+  for (let i = 0; i < errors.length; i++) {
+    if (errors[i] === 0) addresses[i] = base + i * FRAME_SIZE;
+  }
+  return addresses;
 }
 
 function probeBatch(
@@ -160,7 +166,9 @@ function fill(
   retryPagedOut(batch, raw);
   const errors = new Int32Array(count);
   for (let i = 0; i < count; i++) errors[i] = -raw[i];
-  if (errors.every((error) => error === NO_DOMAIN)) throw noDomain(domain, count);
+  // One frame tells whether it is worth looking at all of them.
+  const first = errors[0] === NO_DOMAIN;
+  if (first && errors.every((error) => error === NO_DOMAIN)) throw noDomain(domain, count);
   return errors;
 }
 

@@ -5,70 +5,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-
-const HERE = new URL("./xen/", import.meta.url).pathname;
-const REPOSITORY = new URL("../../", import.meta.url).pathname;
-
-/** Programs that building and booting need, and the Debian package of each. */
-const NEEDED: readonly (readonly [string, string])[] = [
-  ["qemu-system-x86_64", "qemu-system-x86"],
-  ["busybox", "busybox-static"],
-  ["cpio", "cpio"],
-  ["gcc", "gcc"],
-  ["xz", "xz-utils"],
-  ["dpkg", "dpkg"],
-  ["apt-get", "apt"],
-];
-
-/** Seconds for the boot and all that runs in it: a quiet machine takes 60, a busy one more. */
-const LIMIT = 600;
-
-function missing(): string {
-  if (Deno.build.arch !== "x86_64") return "an x86-64 machine";
-  const absent = NEEDED.filter(([program]) => !onPath(program)).map(([, name]) => name);
-  return absent.length === 0 ? "" : `Debian packages ${absent.join(", ")}`;
-}
-
-function onPath(program: string): boolean {
-  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
-    try {
-      return Deno.statSync(`${folder}/${program}`).isFile;
-    } catch {
-      return false;
-    }
-  });
-}
-
-function cacheDirectory(): string {
-  const base = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`;
-  return `${base}/guestmem/xen`;
-}
-
-async function bash(script: string, ...words: string[]): Promise<{ code: number; text: string }> {
-  const { code, stdout, stderr } = await new Deno.Command("bash", {
-    args: [`${HERE}${script}`, ...words],
-    stdin: "null",
-  }).output();
-  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  return { code, text };
-}
-
-/** Builds what changed, boots, runs a job of shell commands in dom0; gives the console. */
-async function inDom0(job: string): Promise<string> {
-  const cache = cacheDirectory();
-  await Deno.mkdir(cache, { recursive: true });
-  const built = await bash("build.sh", cache, Deno.execPath(), REPOSITORY);
-  assertEquals(built.code, 0, `build.sh: ${built.text}`);
-  const file = await Deno.makeTempFile({ prefix: "guestmem-xen-job" });
-  try {
-    await Deno.writeTextFile(file, job);
-    const { code, text } = await bash("boot.sh", cache, file, `${LIMIT}`);
-    assert(code !== 124, `no end within ${LIMIT} s:\n${text.slice(-4000)}`);
-    return text;
-  } finally {
-    await Deno.remove(file);
-  }
-}
+import { inDom0, missing } from "./xen/boot.ts";
 
 /** One test of the run in dom0. */
 interface TapTest {

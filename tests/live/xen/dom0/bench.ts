@@ -1,0 +1,77 @@
+/**
+ * Runs in dom0: mapping and scanning a guest of 256 MiB, against C with the Xen project's own
+ * libraries (xenbench.c), in one run. The guest is paused and never runs: its memory is all that is
+ * wanted. Appends ratios to /tmp/measured.
+ *
+ * @module
+ */
+import { openSys } from "../../../../ffi/sys.ts";
+import { openGntalloc } from "../../../../ffi/xen/gntalloc.ts";
+import { openGntdev } from "../../../../ffi/xen/gntdev.ts";
+import { openPrivcmd } from "../../../../ffi/xen/privcmd.ts";
+import { search } from "../../../../lib/dump/search.ts";
+import { openTarget } from "../../../../lib/source/attach.ts";
+
+const FRAMES = 64 * 1024;
+const GRANTS = 1000;
+/** More than for C: what is measured is code that the JIT compiler has seen. */
+const ROUNDS = { frames: 8, grants: 60, scan: 4 };
+const HERE = new URL(".", import.meta.url).pathname;
+
+async function run(...words: string[]): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(words[0], { args: words.slice(1) })
+    .output();
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  if (code !== 0) throw new Error(`${words[0]}: exit ${code}: ${text}`);
+  return text;
+}
+
+/** Milliseconds of the fastest of several runs. */
+function best(rounds: number, work: () => void): number {
+  let fastest = Infinity;
+  for (let i = 0; i < rounds; i++) {
+    const start = performance.now();
+    work();
+    fastest = Math.min(fastest, performance.now() - start);
+  }
+  return fastest;
+}
+
+await run("xl", "create", "-q", "-p", `${HERE}bench.cfg`);
+const domain = Number(await run("xl", "domid", "bench1"));
+const sys = openSys();
+using privcmd = openPrivcmd(sys);
+using gntdev = openGntdev(sys);
+using gntalloc = openGntalloc(sys);
+using offered = gntalloc.offer(0, GRANTS, false);
+await using attachment = await openTarget(`xen:${domain}`);
+const { memory } = attachment;
+
+const list = new BigUint64Array(FRAMES);
+const words = new Uint32Array(list.buffer);
+for (let i = 0; i < FRAMES; i++) words[2 * i] = i;
+
+const ours = {
+  frames: best(ROUNDS.frames, () => privcmd.mapFrames(domain, list)[Symbol.dispose]()),
+  grants: best(ROUNDS.grants, () => gntdev.mapGrants(0, offered.refs)[Symbol.dispose]()),
+  scan: best(ROUNDS.scan, () => {
+    const needle = new TextEncoder().encode("no such needle");
+    for (const { matches } of search(memory, 0n, BigInt(FRAMES * 4096), needle)) {
+      if (matches.length > 0) throw new Error("found what is not there");
+    }
+  }),
+};
+const theirs = JSON.parse(
+  await run("xenbench", `${domain}`, `${FRAMES}`, ...offered.refs.map(String)),
+);
+const what = {
+  frames: `map ${FRAMES} frames`,
+  grants: `map ${GRANTS} grants`,
+  scan: "scan 256 MiB",
+};
+for (const key of ["frames", "grants", "scan"] as const) {
+  const ratio = ours[key] / theirs[key];
+  const line = `${what[key]}: ${ours[key].toFixed(2)} ms, C ${theirs[key].toFixed(2)} ms, ` +
+    `ratio ${ratio.toFixed(2)}`;
+  Deno.writeTextFileSync("/tmp/measured", `${line}\n`, { append: true });
+}
