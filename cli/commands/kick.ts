@@ -7,16 +7,20 @@ import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { openQueue } from "../../lib/guest/open_queue.ts";
 import { selectQueue } from "../../lib/guest/select.ts";
 import { chooseKick, kicksOf } from "../../lib/kick/choose.ts";
-import { observeMovement } from "../../lib/kick/movement.ts";
+import type { Kick } from "../../lib/kick/kick.ts";
+import { everyWay, KICK_WAYS } from "../../lib/kick/ways.ts";
 import { openTarget } from "../../lib/source/attach.ts";
-import type { Context } from "../context.ts";
+import { type Context, UsageError } from "../context.ts";
+import { nearestWord } from "../nearest.ts";
 import { HELP, openOptions } from "../options.ts";
+import { parseCount, parseInterval } from "../parse.ts";
 import { jsonLine, timeText } from "../render/json.ts";
-import { kickText, kickWaysTable } from "../render/kick.ts";
+import { kickWaysJson, kickWaysTable } from "../render/kick.ts";
+import { sendKicks } from "./kick_send.ts";
 import { renderTable } from "../render/table.ts";
 
 const MANUAL = `
-Says what it will signal, signals it once, and shows what came of it: the eventfd's counter before
+Says what it will signal, signals it, and shows what came of it: the eventfd's counter before
 and after, and whether the queue's indices moved in the 200 ms after. A kick tells the device to look
 at the queue; --call tells the driver instead. Memory is not touched, and a guest that is well
 takes an extra notification in its stride.
@@ -27,11 +31,16 @@ takes an extra notification in its stride.
   counter 0 after 40 ms: QEMU took it
   used index 31 before, 32 after
 
---dry-run lists the ways and stops. --via takes one of them by name; \`monitor\` (QMP stop and cont)
-pauses the guest for about a millisecond and kicks all its queues, so it is only done when named.`;
+--list shows every way there is, and why one is not possible here; the best that is possible is the
+default. --via takes one of them by name; \`monitor\` (QMP stop and cont) pauses the guest for about a
+millisecond and kicks all its queues, so it is only done when named. --dry-run lists the ways of the
+queue, says what would be signalled, and stops.
 
-/** How long to look for movement after a kick, in milliseconds. */
-const LOOK = 200;
+--count 10 --interval 50ms kicks ten times, 50 ms from one to the next (default 100ms), with a proof of
+each, and says how far the queue came in all.`;
+
+/** Milliseconds from one kick to the next, unless told otherwise. */
+const INTERVAL = 100;
 
 /** `kick` */
 export function kickCommand(context: Context): CommandUnknownOpts {
@@ -40,33 +49,78 @@ export function kickCommand(context: Context): CommandUnknownOpts {
     .description("Notify one queue, the way that its hypervisor needs.")
     .argument("<target>", "SCHEME:WHAT/DEVICE:QUEUE")
     .option("--call", "notify the driver instead of the device")
+    .option("--list", "show every way, which are possible here and why not; send nothing")
     .option("--via <way>", "this way only, such as eventfd or monitor")
+    .option("--count <n>", "kick so many times (default 1)", parseCount)
+    .option("--interval <duration>", "from one kick to the next (default 100ms)", parseInterval)
     .option("--dry-run", "say what would be signalled, and do nothing")
     .option("--layout <file>", HELP.layout)
     .option("--json", HELP.json)
     .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)
     .action(async (text, options) => {
+      const { via = null, count = 1, interval = INTERVAL } = options;
+      checkWords(via, options);
       await using attachment = await openTarget(text, openOptions(context, options));
       const { device, queue, target } = selectQueue(attachment.devices, attachment.target);
       const side = options.call ? "call" : "kick";
       const ways = kicksOf(attachment, device, queue, side);
+      if (options.list) return await list(context, { target, side, ways, via }, options.json);
       if (options.dryRun && !options.json) await context.print(renderTable(kickWaysTable(ways)));
-      const kick = chooseKick(ways, options.via ?? null);
+      const kick = chooseKick(via === null ? ways : everyWay(ways), via);
       const plan = { target, side, way: kick.name, signals: kick.describe() };
-      const time = timeText(Date.now());
       if (options.dryRun) {
         if (!options.json) return;
-        return await context.print(jsonLine("guestmem/kick/1", { ...plan, time, sent: false }));
+        const more = { time: timeText(Date.now()), sent: false };
+        return await context.print(jsonLine("guestmem/kick/1", { ...plan, ...more }));
       }
       if (!options.json) await context.print(`${target}: ${plan.signals}`);
-      const movement = observeMovement(openQueue(attachment, queue));
-      const { evidence } = await kick.send();
-      const moved = await movement(LOOK, context.signal);
-      await context.print(
-        options.json
-          ? jsonLine("guestmem/kick/1", { ...plan, time, sent: true, evidence, ...moved })
-          : kickText(evidence, moved, LOOK),
-      );
+      const ring = openQueue(attachment, queue);
+      await sendKicks(context, { kick, ring, plan, count, interval, json: options.json === true });
     });
+}
+
+interface Words {
+  readonly count?: number;
+  readonly interval?: number;
+  readonly list?: true;
+  readonly dryRun?: true;
+}
+
+/** What is wrong whatever the target is. */
+function checkWords(via: string | null, { count, interval, list, dryRun }: Words): void {
+  if (via !== null && !KICK_WAYS.includes(via)) {
+    const nearest = nearestWord(via, KICK_WAYS);
+    const remedy = nearest === null ? `ways: ${KICK_WAYS.join(", ")}` : `did you mean ${nearest}?`;
+    throw new UsageError(`no way is called "${via}"`, remedy);
+  }
+  if (interval !== undefined && (count ?? 1) < 2) {
+    throw new UsageError("--interval is for more than one kick", "add --count 10");
+  }
+  if (list && (dryRun || count !== undefined)) {
+    throw new UsageError("--list sends nothing, so --count and --dry-run have no use with it");
+  }
+}
+
+interface Listing {
+  readonly target: string;
+  readonly side: string;
+  /** Of the queue. */
+  readonly ways: readonly Kick[];
+  readonly via: string | null;
+}
+
+async function list(
+  context: Context,
+  { target, side, ways, via }: Listing,
+  json: true | undefined,
+): Promise<void> {
+  const all = everyWay(ways);
+  const fits = ({ name, lastResort }: Kick) => via === null ? !lastResort : name === via;
+  const chosen = all.find((way) => way.possible === true && fits(way)) ?? null;
+  await context.print(
+    json
+      ? jsonLine("guestmem/kick-ways/1", { target, side, ways: kickWaysJson(all, chosen) })
+      : renderTable(kickWaysTable(all, chosen)),
+  );
 }

@@ -8,16 +8,34 @@ import type { Movement } from "../../lib/kick/movement.ts";
 import { escape } from "./escape.ts";
 import type { Table } from "./table.ts";
 
-/** The ways to notify a queue, possible or not. */
-export function kickWaysTable(ways: readonly Kick[]): Table {
+/** The ways to notify a queue, possible or not. `chosen` is marked as the one that will be taken. */
+export function kickWaysTable(ways: readonly Kick[], chosen: Kick | null = null): Table {
   return {
     columns: [{ head: "WAY" }, { head: "POSSIBLE" }, { head: "WHAT" }],
     rows: ways.map((way) => [
       way.name,
-      way.possible !== true ? "no" : way.lastResort ? `with --via ${way.name}` : "yes",
+      possibleText(way, way === chosen),
       way.possible === true ? way.describe() : way.possible,
     ]),
   };
+}
+
+function possibleText({ name, possible, lastResort }: Kick, chosen: boolean): string {
+  if (possible !== true) return "no";
+  if (chosen) return "yes, taken";
+  return lastResort ? `with --via ${name}` : "yes";
+}
+
+/** The same for scripts: `signals` is null where a way is not possible, else `reason` is. */
+export function kickWaysJson(ways: readonly Kick[], chosen: Kick | null): unknown[] {
+  return ways.map((way) => ({
+    name: way.name,
+    possible: way.possible === true,
+    reason: way.possible === true ? null : way.possible,
+    signals: way.possible === true ? way.describe() : null,
+    last_resort: way.lastResort,
+    taken: way === chosen,
+  }));
 }
 
 /** What was seen after a notification: a line each, without line end. */
@@ -40,4 +58,12 @@ function movementText(
   if (before.used !== after.used) return `used index ${before.used} before, ${after.used} after`;
   const idle = before.used === before.available ? ": nothing was waiting" : "";
   return `used index still ${after.used} after ${milliseconds} ms${idle}`;
+}
+
+/** What several kicks came to, without line end. */
+export function kicksText(sent: number, milliseconds: number, { before, after }: Movement): string {
+  const moved = before === null || after === null
+    ? "the ring can not be read"
+    : `used index ${before.used} at first, ${after.used} now`;
+  return `${sent} sent in ${(milliseconds / 1000).toFixed(2)} s: ${moved}`;
 }
