@@ -58,6 +58,8 @@ const SYMBOLS = {
   mmap: { parameters: ["u64", "u64", "i32", "i32", "i32", "i64"], result: "u64" },
   // int munmap(void *addr, size_t length)
   munmap: { parameters: ["u64", "u64"], result: "i32" },
+  // void *memmem(const void *haystack, size_t haystacklen, const void *needle, size_t needlelen)
+  memmem: { parameters: ["u64", "u64", "buffer", "u64"], result: "u64" },
   // int eventfd(unsigned initval, int flags)
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // int poll(struct pollfd *fds, nfds_t nfds, int timeout)

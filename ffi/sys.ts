@@ -76,6 +76,11 @@ export interface MemoryCalls {
   copyOut(address: bigint, target: Uint8Array): { length: number; errno: string | null };
   /** Copies into memory that may vanish. */
   copyIn(address: bigint, source: Uint8Array): { length: number; errno: string | null };
+  /**
+   * Offset of the first match of `pattern` in [address, address + length), or -1. Reads in user space:
+   * only for memory that can not vanish.
+   */
+  find(address: bigint, length: number, pattern: Uint8Array): number;
 }
 
 /** ioctl and eventfds. */

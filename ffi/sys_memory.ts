@@ -28,6 +28,11 @@ export function memoryCalls(c: Libc): MemoryCalls {
     view: viewOf,
     copyOut: (address, target) => scratch().copyOut(address, target),
     copyIn: (address, source) => scratch().copyIn(address, source),
+    find(address, length, pattern) {
+      const bytes = pattern as Uint8Array<ArrayBuffer>;
+      const hit = c.memmem(address, BigInt(length), bytes, BigInt(pattern.length));
+      return hit === 0n ? -1 : Number(hit - address);
+    },
   };
 }
 

@@ -50,6 +50,8 @@ export interface Frames extends Disposable {
   /** The memory itself where all of a range is mapped, in one mmap; else null. */
   live(offset: number, length: number): ArrayBuffer | null;
   nextData(offset: number): { start: number; end: number } | null;
+  /** Offsets of `pattern` in a range, found in place; null where not all of it is mapped in one mmap. */
+  find(offset: number, length: number, pattern: Uint8Array): number[] | null;
 }
 
 /** Frames mapped for reading and writing. */
@@ -73,8 +75,29 @@ export function ownFrames(sys: Sys, parts: FrameParts): Frames {
     copy: (offset, target) => moveFrames(parts, offset, target, outOf(sys, view)),
     live: (offset, size) => allMapped(errors, offset, size) ? view.buffer() : null,
     nextData: (offset) => offset < length ? { start: Math.max(0, offset), end: length } : null,
+    find: (offset, size, pattern) =>
+      allMapped(errors, offset, size) && view.buffer() !== null
+        ? findAll(sys, parts.areas[0].address, { offset, size, pattern })
+        : null,
     [Symbol.dispose]: () => close(sys, parts, view),
   };
+}
+
+/** Every match, overlapping ones too. */
+function findAll(
+  sys: Sys,
+  base: bigint,
+  { offset, size, pattern }: { offset: number; size: number; pattern: Uint8Array },
+): number[] {
+  const found: number[] = [];
+  const end = offset + size;
+  for (let at = offset; at + pattern.length <= end;) {
+    const hit = sys.find(base + BigInt(at), end - at, pattern);
+    if (hit < 0) break;
+    found.push(at + hit);
+    at += hit + 1;
+  }
+  return found;
 }
 
 function countFailed(errors: Int32Array): number {

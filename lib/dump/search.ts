@@ -5,7 +5,7 @@
  * @module
  */
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { readSpans, type Span } from "./pieces.ts";
+import { type Piece, pieces, readSpans, type Span } from "./pieces.ts";
 
 /** Longest pattern, in bytes. */
 export const PATTERN_LIMIT = 4096;
@@ -36,7 +36,25 @@ export function* search(
 ): Generator<SearchStep> {
   checkPattern(pattern);
   const scanner = new Scanner(pattern);
-  const zeros = new Uint8Array(pattern.length - 1);
+  if (!memory.table.regions.some(({ backing }) => backing.find !== undefined)) {
+    return yield* searchCopies(memory, address, length, scanner);
+  }
+  for (const piece of pieces(memory, address, length, CHUNK)) {
+    const matches = piece.kind === "data" ? scanner.inPlace(piece) : null;
+    const size = BigInt(piece.length);
+    if (matches === null) yield* searchCopies(memory, piece.address, size, scanner);
+    else yield { matches, reached: piece.address + size, gap: null };
+  }
+}
+
+/** Looks through copies: what works for all memory. */
+function* searchCopies(
+  memory: GuestMemory,
+  address: bigint,
+  length: bigint,
+  scanner: Scanner,
+): Generator<SearchStep> {
+  const zeros = new Uint8Array(scanner.overlap);
   for (const span of readSpans(memory, address, length, new Uint8Array(CHUNK))) {
     const reached = span.address + span.length;
     if (span.kind === "bytes") {
@@ -69,6 +87,31 @@ class Scanner {
   constructor(pattern: Uint8Array) {
     this.#pattern = pattern;
     this.#rare = rarest(pattern);
+  }
+
+  /** Bytes of a match that may stand in the stretch before. */
+  get overlap(): number {
+    return this.#pattern.length - 1;
+  }
+
+  /**
+   * Addresses of the matches that end in a piece whose backing finds them where they are. Null where
+   * it can not, or the piece is shorter than a match.
+   */
+  inPlace({ address, length, offset, region }: Piece & { kind: "data" }): bigint[] | null {
+    const { backing } = region;
+    const { overlap } = this;
+    const edges = [new Uint8Array(overlap), new Uint8Array(overlap)];
+    const found = length < 2 * overlap ? null : backing.find?.(offset, length, this.#pattern);
+    if (found === null || found === undefined) return null;
+    const read = [offset, offset + length - overlap]
+      .every((at, i) => backing.copy(at, edges[i]).errno === null);
+    if (!read) return null;
+    const tail = this.#tail;
+    const start = address - BigInt(tail.length);
+    const seam = this.#scan(joined(tail, edges[0])).map((at) => start + BigInt(at));
+    this.#tail = edges[1];
+    return [...seam, ...found.map((at) => address + BigInt(at - offset))];
   }
 
   reset(): void {

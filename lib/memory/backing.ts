@@ -40,6 +40,12 @@ export interface Backing {
   live(offset: number, length: number): ArrayBufferLike | null;
   /** First extent with data that ends after `offset`, or null when only holes follow. */
   nextData(offset: number): Extent | null;
+  /**
+   * Offsets (from the backing's start) at which `pattern` stands wholly in [offset, offset + length),
+   * ascending, found where the bytes are instead of in a copy. Null where that is not possible for all
+   * of the range. Absent where it never is.
+   */
+  find?(offset: number, length: number, pattern: Uint8Array): readonly number[] | null;
 }
 
 /** A backing that may also be written. Types that only read never see this. */

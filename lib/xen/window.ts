@@ -8,7 +8,7 @@ import { isSyscallFailure } from "../errors.ts";
 import type { Backing, CopyResult, WritableBacking } from "../memory/backing.ts";
 
 /** A piece that is mapped now. */
-export interface MappedPiece extends Disposable, Pick<Backing, "copy"> {
+export interface MappedPiece extends Disposable, Pick<Backing, "copy" | "find"> {
   /** Only where the window is writable. */
   store?(offset: number, source: Uint8Array): CopyResult;
 }
@@ -58,6 +58,7 @@ export function openWindow(options: WindowOptions): Window {
     live: () => null,
     liveWritable: () => null,
     nextData: (offset) => offset < length ? { start: Math.max(0, offset), end: length } : null,
+    find: (offset, size, pattern) => findInPiece(options, pieces, { offset, size, pattern }),
     forget: () => pieces.clear(),
     [Symbol.dispose]: () => pieces.close(),
   };
@@ -87,6 +88,27 @@ function inPieces(
   return { length: done, errno: null };
 }
 
+/** Within one piece only: a search goes on in pieces of its own, which are smaller. */
+function findInPiece(
+  { pieceSize, length }: WindowOptions,
+  pieces: ReturnType<typeof pieceCache>,
+  { offset, size, pattern }: { offset: number; size: number; pattern: Uint8Array },
+): number[] | null {
+  const into = offset % pieceSize;
+  if (offset < 0 || offset + size > length || into + size > pieceSize) return null;
+  const start = offset - into;
+  try {
+    const found = pieces.use(
+      start / pieceSize,
+      (piece) => piece.find?.(into, size, pattern) ?? null,
+    );
+    return found?.map((at) => start + at) ?? null;
+  } catch (error) {
+    if (isSyscallFailure(error)) return null;
+    throw error;
+  }
+}
+
 /** A mapping that fails makes its bytes unreadable; it is no error of the reader. */
 function guarded(run: () => CopyResult): CopyResult {
   try {
@@ -106,8 +128,8 @@ function pieceCache({ map, pieceLimit }: WindowOptions) {
     pieces.clear();
   };
   return {
-    use(index: number, run: (piece: MappedPiece) => CopyResult): CopyResult {
-      if (closed) return { length: 0, errno: CLOSED };
+    use<T>(index: number, run: (piece: Pick<MappedPiece, "copy" | "store" | "find">) => T): T {
+      if (closed) return run({ copy: () => ({ length: 0, errno: CLOSED }) });
       if (pieceLimit === 0) {
         using piece = map(index);
         return run(piece);

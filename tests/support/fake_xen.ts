@@ -71,6 +71,7 @@ export function fakeXen(
       view: (address, length) => memory.view(address, length),
       copyOut: (address, target) => memory.copyOut(address, target),
       copyIn: (address, source) => memory.copyIn(address, source),
+      find: (address, length, pattern) => memory.find(address, length, pattern),
       ioctl(_fd, request, name, bytes) {
         const known = Object.entries(IOCTL).find(([, code]) => code === request);
         if (known === undefined || typeof bytes === "bigint") throw new Error(`unknown ${name}`);
@@ -125,6 +126,11 @@ function memoryArea() {
       const { buffer, offset } = find(address);
       target.set(new Uint8Array(buffer, offset, target.length));
       return { length: target.length, errno: null };
+    },
+    find(address: bigint, length: number, pattern: Uint8Array) {
+      const { buffer, offset } = find(address);
+      const text = String.fromCharCode(...new Uint8Array(buffer, offset, length));
+      return text.indexOf(String.fromCharCode(...pattern));
     },
     copyIn(address: bigint, source: Uint8Array) {
       const { buffer, offset } = find(address);
