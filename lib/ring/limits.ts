@@ -24,6 +24,6 @@ export const MAX_CHAIN_BYTES = 2 ** 32;
 
 /**
  * Descriptors that one walk looks at closely, the entries of tables that it copies for that among
- * them: chains beyond it are looked at only when asked for.
+ * them. Doubtful chains beyond it are named only, with `chain-too-long`.
  */
 export const CLOSE_LOOK_BUDGET = 1 << 18;

@@ -92,7 +92,23 @@ export class PackedSnapshot implements RingSnapshot {
     if (!Number.isInteger(n) || n < 0 || n >= this.chainCount) {
       throw new RangeError(`chain ${n} of ${this.chainCount}`);
     }
-    return this.#careful.get(n) ?? this.#look(n);
+    return this.#careful.get(n) ?? (this.#passed(n) ? this.#named(n) : this.#look(n));
+  }
+
+  /** Whether a list is doubtful, and behind where the budget ended. */
+  #passed(chain: number): boolean {
+    return this.#careful.size < this.walk.doubtful.length &&
+      this.walk.doubtful.includes(chain, this.#careful.size);
+  }
+
+  /** A list that there is no budget for: its first slot only, and that slot's id. */
+  #named(chain: number): DescriptorChain {
+    const slot = this.walk.slots[chain];
+    const id = this.walk.table[slot * 4 + 3] & 0xffff;
+    const none = { readable: 0, writable: 0, indirect: false, written: null, descriptors: [] };
+    const text = "behind too much of faulty lists";
+    const findings = [finding("packed", "chain-too-long", `slot ${slot}`, text)];
+    return { head: slot, slot, id, state: this.#state(chain), ...none, findings };
   }
 
   #look(chain: number): DescriptorChain {

@@ -116,7 +116,26 @@ export class SplitSnapshot implements RingSnapshot {
     }
     if (n < this.#recent.length) return this.#recent[n];
     const chain = n - this.#recent.length;
-    return this.#careful.get(chain) ?? this.#look(chain);
+    return this.#careful.get(chain) ??
+      (this.#passed(chain) ? this.#named(chain) : this.#look(chain));
+  }
+
+  /** Whether a chain is doubtful, and behind where the budget ended. */
+  #passed(chain: number): boolean {
+    return this.#careful.size < this.walk.doubtful.length &&
+      this.walk.doubtful.includes(chain, this.#careful.size);
+  }
+
+  /** A chain that there is no budget for: its head only. Looking at it could take for ever. */
+  #named(chain: number): DescriptorChain {
+    const { head, slot } = this.#placeOf(chain);
+    const state = this.#state(chain);
+    const none = { readable: 0, writable: 0, indirect: false, written: null, descriptors: [] };
+    const place = `available ring slot ${slot}`;
+    const findings = [
+      finding("split", "chain-too-long", place, "behind too much of faulty chains"),
+    ];
+    return { head, slot, id: head, state, ...none, findings };
   }
 
   /** At once, not on demand: a closer look may have to read tables that the walk has not copied. */
@@ -162,15 +181,13 @@ export class SplitSnapshot implements RingSnapshot {
   }
 
   #look(chain: number): DescriptorChain {
+    const rest = { chain, state: this.#state(chain), written: null };
+    return splitChain(this.#context, { ...this.#placeOf(chain), ...rest });
+  }
+
+  #placeOf(chain: number): { head: number; slot: number } {
     const slot = (this.walk.first + chain) & (this.config.size - 1);
-    const head = this.walk.head(chain);
-    return splitChain(this.#context, {
-      chain,
-      head,
-      slot,
-      state: this.#state(chain),
-      written: null,
-    });
+    return { head: this.walk.head(chain), slot };
   }
 
   /** A buffer that went back to the driver: stale, so nothing about it is a violation. */

@@ -245,3 +245,28 @@ Deno.test("the order of buffers is nobody's fault where the chain may be done al
     ].sort((a, b) => (a < b ? -1 : 1)),
   );
 });
+
+Deno.test("all chains of a hostile ring can be taken, and are bounded together", () => {
+  // 32768 heads, each the start of a chain through all descriptors behind it: 2^29 to list.
+  const size = 32768;
+  const { view, memory, config } = largeRing(size);
+  for (let n = 0; n < size; n++) {
+    view.setUint32(0x100000 + 16 * n + 8, 1, true);
+    view.setUint16(0x100000 + 16 * n + 12, n + 1 < size ? 1 : 0, true);
+    view.setUint16(0x100000 + 16 * n + 14, n + 1, true);
+    view.setUint16(0x200004 + 2 * n, n, true);
+  }
+  view.setUint16(0x200002, size, true);
+  const snapshot = openRing(memory, config).snapshot();
+  const started = performance.now();
+  let descriptors = 0;
+  for (let n = 0; n < snapshot.chainCount; n++) descriptors += snapshot.chain(n).descriptors.length;
+  assert(descriptors <= 1 << 19, `${descriptors} descriptors`);
+  assert(performance.now() - started < 10_000);
+  const last = snapshot.chain(size - 1);
+  assertEquals([last.head, last.descriptors, seen(last.findings)], [
+    size - 1,
+    [],
+    ["chain-too-long @ available ring slot 32767"],
+  ]);
+});
