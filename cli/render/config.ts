@@ -6,7 +6,7 @@
 import { hex } from "../../lib/address.ts";
 import type { DeviceType } from "../../lib/device/decoder.ts";
 import { featureNames, statusNames } from "../../lib/device/features.ts";
-import type { Device, Queue } from "../../lib/guest/guest.ts";
+import type { Device, DeviceArea, Queue } from "../../lib/guest/guest.ts";
 import { bold } from "./colors.ts";
 import { deviceTypeText } from "./device.ts";
 import { escape } from "./escape.ts";
@@ -32,6 +32,15 @@ const COLUMNS = [
   { head: "TARGET" },
 ] as const;
 
+const AREA_COLUMNS = [
+  { head: "AREA" },
+  { head: "BAR", align: "right" },
+  { head: "OFFSET", align: "right" },
+  { head: "LENGTH", align: "right" },
+  { head: "MULTIPLIER", align: "right" },
+  { head: "NOTE" },
+] as const;
+
 /** Several lines, without line end. */
 export function configText(view: ConfigView): string {
   const { guest, device, type } = view;
@@ -45,7 +54,23 @@ export function configText(view: ConfigView): string {
     ...note === "" ? [] : [`note      ${escape(note)}`],
   ];
   const queues = renderTable(queueTable(view));
-  return lines.join("\n") + (queues === "" ? "" : `\n\n${queues}`);
+  const areas = renderTable(areaTable(device.areas ?? []));
+  return [lines.join("\n"), queues, areas].filter((part) => part !== "").join("\n\n");
+}
+
+/** Where the device's registers are, notify areas with what a queue's offset is multiplied by. */
+function areaTable(areas: readonly DeviceArea[]): Table {
+  return {
+    columns: AREA_COLUMNS,
+    rows: areas.map(({ name, bar, offset, length, multiplier, note }) => [
+      name,
+      String(bar),
+      hex(offset),
+      hex(length),
+      multiplier === null ? "" : String(multiplier),
+      note,
+    ]),
+  };
 }
 
 /** A line per queue, for awk. */

@@ -50,7 +50,25 @@ export interface Device {
   /** Data path outside the VMM: `vhost-user`, `vhost-kernel`; null for none. */
   readonly vhost: string | null;
   readonly queues: readonly Queue[];
+  /** Where its registers are, seen from inside the guest; undefined where that is not known. */
+  readonly areas?: readonly DeviceArea[];
   /** What went wrong in reading this device; empty where nothing did. */
+  readonly note: string;
+}
+
+/** A part of a device's registers or memory, as its transport announces it. */
+export interface DeviceArea {
+  /** `common`, `notify`, `isr`, `device`, `shared-memory 1` … */
+  readonly name: string;
+  /** PCI base address register. */
+  readonly bar: number;
+  /** Bytes from the start of the BAR. */
+  readonly offset: bigint;
+  /** Bytes. */
+  readonly length: bigint;
+  /** notify_off_multiplier of a notify area (virtio 1.4, 4.1.4.4); null for other areas. */
+  readonly multiplier: number | null;
+  /** Why a driver must not use it; empty where it may. */
   readonly note: string;
 }
 

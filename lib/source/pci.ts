@@ -5,14 +5,14 @@
  * @module
  */
 import { SourceError } from "../errors.ts";
-import type { Device, Guest, Queue } from "../guest/guest.ts";
+import type { Device, DeviceArea, Guest, Queue } from "../guest/guest.ts";
 import { doorbellKick } from "../kick/ivshmem_register.ts";
 import type { Kick, KickSide } from "../kick/kick.ts";
 import { portKick } from "../kick/port_io.ts";
 import { virtioPciKick } from "../kick/virtio_pci.ts";
 import { readCommonConfig } from "../transport/common_config.ts";
 import { enumeratePci, type PciDevice } from "../transport/enumerate.ts";
-import { CFG_TYPE, firstUsable } from "../transport/pci_capabilities.ts";
+import { type CapabilityList, CFG_TYPE, firstUsable } from "../transport/pci_capabilities.ts";
 import { openBar } from "../transport/register_window.ts";
 import { type SysfsReader, sysfsReader } from "../transport/sysfs_reader.ts";
 import { attempt } from "./attempt.ts";
@@ -136,7 +136,22 @@ function describe(
   const bus = { kind: "pci", id: address } as const;
   if (what.kind === "ivshmem" || what.kind === "ivshmem-v2") return ivshmemDevice(device);
   const interrupts = reader.text("proc/interrupts") ?? "";
-  return virtioDevice(bus, what.type, node, { numQueues, interrupts, target });
+  const virtio = virtioDevice(bus, what.type, node, { numQueues, interrupts, target });
+  return { ...virtio, areas: deviceAreas(device.capabilities) };
+}
+
+/** Virtio capabilities that name a range of a BAR: 4.1.4. `pci` is a window, `vendor` anything. */
+export function deviceAreas({ capabilities }: CapabilityList): DeviceArea[] {
+  return capabilities
+    .filter(({ type, vendor }) => type !== CFG_TYPE.pci && vendor === null)
+    .map(({ name, id, bar, offset, length, multiplier, problem }) => ({
+      name: name === "shared-memory" ? `${name} ${id}` : name,
+      bar,
+      offset,
+      length,
+      multiplier,
+      note: problem ?? "",
+    }));
 }
 
 function kicksOf(

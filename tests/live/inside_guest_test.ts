@@ -45,6 +45,10 @@ liveTest("PCI inside a guest: shared memory regions and ivshmem BARs", newer.mis
   }
   // The capability's region, read through the BAR that sysfs gives.
   assertMatch(await run("map", "pci:07.0"), /256M {2}ro .* shm1 .*0000:00:07\.0 BAR 4 .* ok/);
+  // Every range that its capabilities name, the notify area with its multiplier.
+  const areas = await run("dump", "config", "pci:07.0");
+  assertMatch(areas, /notify +2 +0x3000 +0x1000 +4/);
+  assertMatch(areas, /shared-memory 1 +4 +0x0 +0x10000000/);
 
   // The host's bytes through BAR 2 of ivshmem-plain.
   const file = await Deno.open(shm, { write: true });
