@@ -9,12 +9,26 @@ import { hex } from "../../lib/address.ts";
 /** The first member of every object that the command line prints. */
 export type Schema = `guestmem/${string}/${number}`;
 
-/** One line of JSON. Every bigint in it is an address or a bit mask and becomes a `0x` string. */
+/**
+ * One line of JSON. Every bigint in it is an address or a bit mask and becomes a `0x` string. What a
+ * terminal might act on is escaped, which changes no value: JSON itself asks that of C0 only.
+ */
 export function jsonLine(schema: Schema, value: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify(
+  const text = JSON.stringify(
     { schema, ...value },
     (_, item: unknown) => typeof item === "bigint" ? hex(item) : item,
   );
+  return ASCII.test(text) ? text : text.replace(UNSAFE, escaped);
+}
+
+const ASCII = /^[ -~]*$/;
+
+/** The classes of `escape.ts` without the backslash, which JSON has taken care of. */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
+
+function escaped(character: string): string {
+  const units = Array.from({ length: character.length }, (_, n) => character.charCodeAt(n));
+  return units.map((unit) => "\\u" + unit.toString(16).padStart(4, "0")).join("");
 }
 
 /** A time as ISO 8601, UTC, to the millisecond. */
