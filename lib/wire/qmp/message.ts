@@ -73,7 +73,8 @@ function parseLine(line: string): unknown {
   try {
     return parseJson(line);
   } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
+    // A reviver runs out of stack where values are nested a few thousand deep.
+    if (!(cause instanceof SyntaxError || cause instanceof RangeError)) throw cause;
     throw bad("line", "JSON", line);
   }
 }
