@@ -1,0 +1,85 @@
+/**
+ * What the models of drivers and devices share.
+ *
+ * @module
+ */
+import type { RingConfig, RingPosition } from "../../lib/ring/config.ts";
+import { someBuffer } from "./place.ts";
+import type { Random } from "./random.ts";
+import type { World } from "./world.ts";
+
+/** A part of a buffer. */
+export interface Segment {
+  readonly address: bigint;
+  readonly length: number;
+  readonly writable: boolean;
+}
+
+/** What is to be done, and with what. */
+export interface Workload {
+  readonly random: Random;
+  readonly world: World;
+  /** The device uses buffers in the order they came. */
+  readonly inOrder: boolean;
+  /** Guest addresses of indirect tables, each of `TABLE` entries; taken in turn. */
+  readonly tables: bigint[];
+}
+
+/** Entries that a table has room for. */
+export const TABLE = 6;
+
+/** A buffer that the device has. */
+export interface Posted {
+  /** Split: head. Packed: buffer id. */
+  readonly id: number;
+  /** Descriptors of the ring. */
+  readonly slots: readonly number[];
+  readonly segments: readonly Segment[];
+  /** The driver's position after it was posted. */
+  readonly end: RingPosition;
+}
+
+/** How a ring stands, known from having written it. */
+export interface Truth {
+  readonly available: RingPosition;
+  readonly used: RingPosition;
+  /** Oldest first. */
+  readonly outstanding: readonly Posted[];
+  /** The ring from used to available holds the outstanding buffers and nothing else. */
+  readonly ordered: boolean;
+}
+
+/** The next buffer to post: segments of the ring's own, then a table's; never more than fit. */
+export function shape(
+  work: Workload,
+  config: RingConfig,
+  free: number,
+): {
+  direct: Segment[];
+  table: { address: bigint; segments: Segment[]; entries: number } | null;
+} {
+  const { random, tables } = work;
+  const allowed = (config.features >> 28n & 1n) === 1n && tables.length > 0;
+  const indirect = allowed && free > 0 && random.oneIn(2);
+  const room = indirect ? free - 1 : free;
+  // A packed list is direct or one table; a split chain may be both (2.8.7, 2.7.5.3.2).
+  const mixed = config.format === "split" && random.oneIn(3);
+  const count = indirect && !mixed ? 0 : Math.min(room, random.between(indirect ? 0 : 1, 4));
+  const most = Math.min(TABLE, config.size);
+  const entries = indirect ? random.between(1, most) : 0;
+  const inTable = config.format === "split" ? random.between(1, Math.max(1, entries)) : entries;
+  const segments = someSegments(work, count + (indirect ? inTable : 0));
+  const table = indirect
+    ? { address: tables.shift() as bigint, segments: segments.slice(count), entries }
+    : null;
+  return { direct: segments.slice(0, count), table };
+}
+
+/** Readable ones, then writable ones: 2.7.4.2. */
+function someSegments({ random, world }: Workload, count: number): Segment[] {
+  const readable = random.between(0, count);
+  return Array.from(
+    { length: count },
+    (_, n) => ({ ...someBuffer(random, world), writable: n >= readable }),
+  );
+}
