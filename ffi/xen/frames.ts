@@ -76,7 +76,7 @@ export function ownFrames(sys: Sys, parts: FrameParts): Frames {
     live: (offset, size) => allMapped(errors, offset, size) ? view.buffer() : null,
     nextData: (offset) => offset < length ? { start: Math.max(0, offset), end: length } : null,
     find: (offset, size, pattern) =>
-      allMapped(errors, offset, size) && view.buffer() !== null
+      view.single && allMapped(errors, offset, size)
         ? findAll(sys, parts.areas[0].address, { offset, size, pattern })
         : null,
     [Symbol.dispose]: () => close(sys, parts, view),
@@ -112,12 +112,16 @@ function countFailed(errors: Int32Array): number {
  */
 function outOf(sys: Sys, view: LiveView): Copy {
   return (address, target, offset) => {
-    const buffer = view.buffer();
+    const worth = view.made || target.length >= VIEW_WORTH;
+    const buffer = worth ? view.buffer() : null;
     if (buffer === null) return sys.copyOut(address, target);
     target.set(new Uint8Array(buffer, offset, target.length));
     return { length: target.length, errno: null };
   };
 }
+
+/** Bytes of a copy that make it worth to have a view: V8 counts a view's length as its own memory. */
+const VIEW_WORTH = 16 * 1024;
 
 /** Unmaps once. A use after that fails with EBADF and touches nothing. */
 function close(sys: Sys, parts: FrameParts, view: LiveView): void {
@@ -181,6 +185,10 @@ function allMapped(errors: Int32Array, offset: number, length: number): boolean 
 }
 
 interface LiveView {
+  /** One mmap holds all frames that are mapped, in order. */
+  readonly single: boolean;
+  /** The buffer was made already. */
+  readonly made: boolean;
   buffer(): ArrayBuffer | null;
   detach(): void;
 }
@@ -190,6 +198,10 @@ function liveView(sys: Sys, parts: FrameParts): LiveView {
   let made: ArrayBuffer | null = null;
   const single = parts.areas.length === 1 && inOrder(parts);
   return {
+    single,
+    get made() {
+      return made !== null;
+    },
     // SAFETY: touched only for frames that are mapped; detached before munmap.
     buffer: () => single ? made ??= sys.view(parts.areas[0].address, parts.areas[0].length) : null,
     detach: () => void made?.transfer(0),

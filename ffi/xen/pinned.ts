@@ -31,6 +31,29 @@ export function pinMemory(sys: Sys, length: number): Pinned {
   return own(sys, sys.mmap(size, PROT_READ | PROT_WRITE, flags, -1, 0), size);
 }
 
+/** Pinned memory that is used again by the next call; it grows to what the largest one wanted. */
+export interface PinnedArrays extends Disposable {
+  /** At least `length` bytes, not cleared. Valid until the next call. */
+  take(length: number): Pinned;
+}
+
+/** Maps nothing until it is first asked. */
+export function pinArrays(sys: Sys): PinnedArrays {
+  let held: Pinned | null = null;
+  const drop = () => {
+    held?.[Symbol.dispose]();
+    held = null;
+  };
+  return {
+    take(length) {
+      if (held !== null && held.buffer.byteLength >= length) return held;
+      drop();
+      return held = pinMemory(sys, length);
+    },
+    [Symbol.dispose]: drop,
+  };
+}
+
 /**
  * Zeroed memory that a hypercall may be given. A page fault in the hypervisor is EFAULT, so it must
  * be resident: /dev/xen/hypercall hands out such memory (Linux 4.18), else it is locked here.

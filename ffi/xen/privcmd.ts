@@ -18,7 +18,7 @@ import {
   PRIVCMD_MMAP_RESOURCE,
   PRIVCMD_MMAPBATCH_V2,
 } from "./layout.ts";
-import { pageRound, pinMemory, type Pinned } from "./pinned.ts";
+import { pageRound, pinArrays, type Pinned, type PinnedArrays } from "./pinned.ts";
 
 /** Frame numbers: machine frames of a PV domain, guest frames of every other. */
 export type FrameList = BigUint64Array | readonly bigint[];
@@ -76,11 +76,13 @@ const REMEDIES: { readonly [errno: string]: string } = {
 /** Opens privcmd. Throws `SyscallError` with the remedy where there is no Xen or no right. */
 export function openPrivcmd(sys: Sys, write = false): Privcmd {
   const device = openXenDevice(sys, ["/dev/xen/privcmd", "/proc/xen/privcmd"], write);
+  const arrays = pinArrays(sys);
+  const context: BatchContext = { sys, device, arrays };
   return {
-    mapFrames: (domain, frames) => ownFrames(sys, mapBatch(sys, device, domain, frames, PROT_READ)),
-    probeFrames: (domain, frames) => probeBatch(sys, device, domain, frames),
+    mapFrames: (domain, frames) => ownFrames(sys, mapBatch(context, domain, frames, PROT_READ)),
+    probeFrames: (domain, frames) => probeBatch(context, domain, frames),
     mapWritableFrames: (domain, frames) =>
-      ownWritableFrames(sys, mapBatch(sys, device, domain, frames, PROT_READ | PROT_WRITE)),
+      ownWritableFrames(sys, mapBatch(context, domain, frames, PROT_READ | PROT_WRITE)),
     resourceSize: (resource) => Number(callResource(device, resource, 0, 0, 0n)),
     mapResource: (resource, first, count) => mapResource(sys, device, resource, first, count),
     restrict: (domain) =>
@@ -90,20 +92,31 @@ export function openPrivcmd(sys: Sys, write = false): Privcmd {
         `domain ${domain}`,
       ),
     hypercall: (op, object, args) => callHypercall(device, op, object, args),
-    [Symbol.dispose]: () => device[Symbol.dispose](),
+    [Symbol.dispose]() {
+      arrays[Symbol.dispose]();
+      device[Symbol.dispose]();
+    },
   };
 }
 
+/** What mapping batches of frames needs. */
+interface BatchContext {
+  readonly sys: Sys;
+  readonly device: XenDevice;
+  /** For the frames and their errors: of one batch after the other. */
+  readonly arrays: PinnedArrays;
+}
+
 function mapBatch(
-  sys: Sys,
-  device: XenDevice,
+  context: BatchContext,
   domain: number,
   frames: FrameList,
   protection: number,
 ) {
+  const { sys, device } = context;
   const area = reserve(sys, device, frames.length, protection);
   try {
-    const errors = fill(sys, device, domain, frames, area.address);
+    const errors = fill(context, domain, frames, area.address);
     const addresses = addressesOf(area.address, errors);
     return { label: `foreign frames of domain ${domain}`, areas: [area], addresses, errors };
   } catch (error) {
@@ -122,15 +135,11 @@ function addressesOf(start: bigint, errors: Int32Array): Float64Array {
   return addresses;
 }
 
-function probeBatch(
-  sys: Sys,
-  device: XenDevice,
-  domain: number,
-  frames: FrameList,
-): Int32Array {
+function probeBatch(context: BatchContext, domain: number, frames: FrameList): Int32Array {
+  const { sys, device } = context;
   const area = reserve(sys, device, frames.length, PROT_READ);
   try {
-    return fill(sys, device, domain, frames, area.address);
+    return fill(context, domain, frames, area.address);
   } finally {
     sys.munmap(area.address, area.length);
   }
@@ -151,16 +160,16 @@ function reserve(sys: Sys, device: XenDevice, count: number, protection: number)
 
 /** errno of each frame, as a positive number; 0 where it is mapped. */
 function fill(
-  sys: Sys,
-  device: XenDevice,
+  context: BatchContext,
   domain: number,
   frames: FrameList,
   address: bigint,
 ): Int32Array {
   const count = frames.length;
-  using arrays = pinMemory(sys, count * 12);
+  const arrays = context.arrays.take(count * 12);
   new BigUint64Array(arrays.buffer, 0, count).set(frames);
-  const batch = { device, domain, address, arrays, total: count };
+  new Int32Array(arrays.buffer, count * 8, count).fill(0);
+  const batch = { device: context.device, domain, address, arrays, total: count };
   callBatch(batch, 0, count);
   const raw = new Int32Array(arrays.buffer, count * 8, count);
   retryPagedOut(batch, raw);

@@ -13,6 +13,9 @@ export const PATTERN_LIMIT = 4096;
 /** Bytes read at a time. */
 const CHUNK = 1 << 20;
 
+/** Bytes looked at in place at a time: what a source that maps memory as it is read maps at once. */
+const PLACE = 2 << 20;
+
 /** One step of a search: what was found in a stretch of memory. */
 export interface SearchStep {
   /** Guest addresses of matches, ascending. */
@@ -39,7 +42,7 @@ export function* search(
   if (!memory.table.regions.some(({ backing }) => backing.find !== undefined)) {
     return yield* searchCopies(memory, address, length, scanner);
   }
-  for (const piece of pieces(memory, address, length, CHUNK)) {
+  for (const piece of pieces(memory, address, length, PLACE)) {
     const matches = piece.kind === "data" ? scanner.inPlace(piece) : null;
     const size = BigInt(piece.length);
     if (matches === null) yield* searchCopies(memory, piece.address, size, scanner);
@@ -109,7 +112,9 @@ class Scanner {
     if (!read) return null;
     const tail = this.#tail;
     const start = address - BigInt(tail.length);
-    const seam = this.#scan(joined(tail, edges[0])).map((at) => start + BigInt(at));
+    const seam = tail.length === 0
+      ? []
+      : this.#scan(joined(tail, edges[0])).map((at) => start + BigInt(at));
     this.#tail = edges[1];
     return [...seam, ...found.map((at) => address + BigInt(at - offset))];
   }

@@ -63,18 +63,22 @@ Deno.test("a call that a signal interrupts is made again, within a bound", () =>
 Deno.test("no memory, no domain: named with object and remedy, and nothing stays mapped", () => {
   for (const [errno, remedy] of [["ENOMEM", "dom0 has no free pages"], ["EPERM", "needs dom0"]]) {
     const fake = fakeXen(() => errno);
-    using privcmd = openPrivcmd(fake.sys);
-    const error = assertThrows(() => privcmd.mapFrames(9, [1n, 2n]), SyscallError, remedy);
-    assert(error.message.includes("domain 9, 2 frames"), error.message);
-    assertEquals(fake.mapped.size, 0);
+    {
+      using privcmd = openPrivcmd(fake.sys);
+      const error = assertThrows(() => privcmd.mapFrames(9, [1n, 2n]), SyscallError, remedy);
+      assert(error.message.includes("domain 9, 2 frames"), error.message);
+    }
+    assertEquals([fake.mapped.size, fake.open.size], [0, 0]);
   }
   const gone = fakeXen((_, memory) => {
     const { count, fail } = batch(memory);
     for (let i = 0; i < count; i++) fail(i, "ESRCH");
     return 0;
   });
-  using privcmd = openPrivcmd(gone.sys);
-  assertThrows(() => privcmd.mapFrames(9, [1n]), SyscallError, "no such domain");
+  {
+    using privcmd = openPrivcmd(gone.sys);
+    assertThrows(() => privcmd.mapFrames(9, [1n]), SyscallError, "no such domain");
+  }
   assertEquals(gone.mapped.size, 0);
 });
 

@@ -1,5 +1,6 @@
 // xenbench DOMID FRAMES REF...: what the Xen project's own libraries need for the same work, in
 // milliseconds, one JSON line: the best of ROUNDS each.
+#define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
