@@ -6,10 +6,13 @@
 import { areaShapes } from "../ring/spec.ts";
 import type { Look } from "./look.ts";
 import { type PackedShape, packedShape } from "./packed_shape.ts";
-import { type SplitShape, splitShapes, USED_ALIGNMENTS } from "./split_shape.ts";
+import { EVENT_BITS, type SplitShape, splitShapes, USED_ALIGNMENTS } from "./split_shape.ts";
 
 /** Candidates that are kept: no guest has more queues, and a hostile one gains nothing. */
 const MAX_CANDIDATES = 4096;
+
+/** Readings over the same memory that are judged. */
+const RIVALS = 4;
 
 /** A page taken for a ring, one way or the other. */
 export type Shape =
@@ -39,21 +42,16 @@ export class Candidates {
     if (packed !== null) this.#add({ packed, bits: packed.bits });
   }
 
-  /** One reading for each page, none over memory of a better one; best first. */
+  /**
+   * One reading for each page, best first. Of those that lie over each other a few are kept: a larger
+   * ring can be read into the end of a true one, and only what is in both tells them apart.
+   */
   settle(): Shape[] {
     this.#prune();
     const alignment = usualAlignment(this.#pages);
     const shapes = this.#pages.map((page) => reading(page, alignment))
       .sort((a, b) => b.shape.bits - a.shape.bits);
-    const kept: Shape[] = [];
-    const taken = new Ranges();
-    for (const shape of shapes) {
-      const ranges = rangesOf(shape);
-      if (ranges.some(([start, end]) => taken.meets(start, end))) continue;
-      ranges.forEach(([start, end]) => taken.add(start, end));
-      kept.push(shape);
-    }
-    return kept;
+    return apart(shapes, rangesOf, RIVALS);
   }
 
   #add(page: Page): void {
@@ -90,39 +88,56 @@ function usualAlignment(pages: readonly Page[]): number {
   return alignment;
 }
 
-/** The reading with most bits; among equals the one with the usual alignment. */
+/**
+ * The reading with most bits. While its used ring is empty that could as well be elsewhere: then the
+ * usual alignment decides, not what happens to stand where an event index would be.
+ */
 function reading(page: Page, alignment: number): Shape {
   if ("packed" in page) return { format: "packed", shape: page.packed };
-  const placed = ({ descriptor, size, device }: SplitShape, align: number) =>
-    Number(device === Math.ceil((descriptor + 18 * size + 6) / align) * align);
-  const [shape] = page.split.toSorted((a, b) =>
-    b.bits - a.bits || placed(b, alignment) - placed(a, alignment) ||
-    placed(b, USED_ALIGNMENTS[0]) - placed(a, USED_ALIGNMENTS[0])
+  const [best] = page.split.toSorted((a, b) => b.bits - a.bits);
+  if (best.used !== 0) return { format: "split", shape: best };
+  const alike = page.split.filter(({ size, used, bits }) =>
+    size === best.size && used === 0 && bits >= best.bits - EVENT_BITS
   );
-  return { format: "split", shape };
+  const placed = (align: number) =>
+    alike.find(({ descriptor, size, device }) =>
+      device === Math.ceil((descriptor + 18 * size + 6) / align) * align
+    );
+  return { format: "split", shape: placed(alignment) ?? placed(USED_ALIGNMENTS[0]) ?? best };
 }
 
-/** [start, end) of the areas that are known. */
-function rangesOf({ format, shape }: Shape): [number, number][] {
-  const shapes = areaShapes(format, shape.size);
-  const of = (start: number, length: number): [number, number] => [start, start + length];
-  if (format === "packed") return [of(shape.descriptor, shapes.descriptor.length)];
-  return [
-    of(shape.descriptor, shapes.descriptor.length),
-    of(shape.driver, shapes.driver.length),
-    of(shape.device, shapes.device.length),
-  ];
+/** [start, end) of memory. */
+export type Range = readonly [start: number, end: number];
+
+/** The areas that are known. */
+function rangesOf({ format, shape }: Shape): Range[] {
+  const { descriptor } = shape;
+  const areas = format === "packed" ? { descriptor } : shape;
+  return areaRanges(format, shape.size, areas);
 }
 
-/** Ranges that are taken. Few: a list will do. */
-class Ranges {
-  readonly #list: [number, number][] = [];
+/** Where the areas of a ring are; of a packed one the descriptor ring counts alone. */
+export function areaRanges(
+  format: "split" | "packed",
+  size: number,
+  at: { readonly descriptor: number; readonly driver?: number; readonly device?: number },
+): Range[] {
+  const shapes = areaShapes(format, size);
+  const range = (start: number, length: number): Range => [start, start + length];
+  const table = range(at.descriptor, shapes.descriptor.length);
+  if (format === "packed" || at.driver === undefined || at.device === undefined) return [table];
+  return [table, range(at.driver, shapes.driver.length), range(at.device, shapes.device.length)];
+}
 
-  add(start: number, end: number): void {
-    this.#list.push([start, end]);
+/** Items, in their order, of which none lies over `limit` or more of those before it. */
+export function apart<T>(items: readonly T[], ranges: (item: T) => Range[], limit = 1): T[] {
+  const kept: { readonly item: T; readonly ranges: readonly Range[] }[] = [];
+  for (const item of items) {
+    const ours = ranges(item);
+    const meets = ([start, end]: Range) => ours.some(([from, to]) => start < to && from < end);
+    if (kept.filter((other) => other.ranges.some(meets)).length < limit) {
+      kept.push({ item, ranges: ours });
+    }
   }
-
-  meets(start: number, end: number): boolean {
-    return this.#list.some(([from, to]) => start < to && from < end);
-  }
+  return kept.map(({ item }) => item);
 }

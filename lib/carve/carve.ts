@@ -14,7 +14,7 @@
 import { readSpans, type Span } from "../dump/pieces.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { regionEnd } from "../memory/region.ts";
-import { Candidates, type Shape } from "./candidates.ts";
+import { apart, areaRanges, Candidates, type Range, type Shape } from "./candidates.ts";
 import { EventPages } from "./event_areas.ts";
 import { bareRing, foundPacked, type FoundRing, foundSplit } from "./found_ring.ts";
 import { Look, PAGE } from "./look.ts";
@@ -75,8 +75,14 @@ export function* carve(memory: GuestMemory): Generator<CarveProgress, Carving> {
   }
   const { scanned, unreadable, candidates } = scan;
   const skipped = scan.skipped + candidates.dropped + Math.max(0, shapes.length - MAX_RINGS);
-  rings.sort((a, b) => b.score - a.score);
-  return { rings: nameRings(rings), scanned, unreadable, skipped };
+  const best = apart(rings.toSorted((a, b) => b.score - a.score), rangesOf);
+  return { rings: nameRings(best), scanned, unreadable, skipped };
+}
+
+function rangesOf({ config }: FoundRing): Range[] {
+  const { format, size, descriptor, driver, device } = config;
+  const at = { descriptor: Number(descriptor), driver: Number(driver), device: Number(device) };
+  return areaRanges(format, size, at);
 }
 
 /** What reads each ring. Event areas are shared out among all packed rings beforehand. */

@@ -188,7 +188,16 @@ function requestEvidence({ type, queue, features, fits, bits }: Guess): Evidence
   return { text: `${fits} requests as in ${type.name} ${name}`, bits };
 }
 
-function decoded(look: Look, { type, queue, sample }: Guess, features: bigint) {
-  const context = { features, queue, queueCount: null, bigEndian: false };
-  return decodeChain(sample.chain, look.memory, type, { ...context, state: sample.chain.state });
+/** A request without a name was overwritten: it would mislead. */
+const NAMELESS = /^([0-9]+|incomplete|unknown.*)$/;
+
+function decoded(
+  look: Look,
+  { type, queue, sample }: Guess,
+  features: bigint,
+): DecodedRequest | null {
+  const { chain } = sample;
+  const context = { features, queue, queueCount: null, bigEndian: false, state: chain.state };
+  const request = decodeChain(chain, look.memory, type, context);
+  return request === null || NAMELESS.test(request.type) ? null : request;
 }

@@ -17,6 +17,8 @@ const RULES: readonly Rule[] = [...STORAGE_RULES, ...NET_RULES, ...OTHER_RULES];
 
 /** Bits against a queue for a chain that can not be its: with the device now, and in the past. */
 const MISFIT = { fresh: 12, past: 1 } as const;
+/** Past chains speak against a queue by no more than this: memory finds other uses quickly. */
+const MOST_PAST = 8;
 /** Fewer bits than this are no guess. */
 const LEAST = 2;
 /** By how much a guess must beat that of another device type. */
@@ -60,18 +62,20 @@ export function guess(buffers: readonly Readings[], look: Look): Guess | null {
 }
 
 function weigh(rule: Rule, buffers: readonly Readings[], look: Look): Weighed {
-  let [sum, fits, against] = [0, 0, 0];
+  let [sum, fits, fresh, past] = [0, 0, 0, 0];
   let [loudest, most]: [Sample | null, number] = [null, 0];
   for (const readings of buffers) {
     const { bits, sample } = bestReading(rule, readings, look);
-    if (sample === null) against += readings[0].fresh ? MISFIT.fresh : MISFIT.past;
-    else {
+    if (sample === null) {
+      if (readings[0].fresh) fresh += MISFIT.fresh;
+      else past += MISFIT.past;
+    } else {
       sum += bits;
       fits++;
       if (bits >= most) [loudest, most] = [sample, bits];
     }
   }
-  const bits = Math.min(sum, rule.limit ?? MOST_BITS) - against;
+  const bits = Math.min(sum, rule.limit ?? MOST_BITS) - fresh - Math.min(past, MOST_PAST);
   return { rule, bits, fits, sample: loudest };
 }
 

@@ -55,14 +55,13 @@ export function packedShape(look: Look, address: number): PackedShape | null {
   const extent = extentOf(look, address);
   if (extent === null || extent.written === 0) return null;
   const { words, written } = extent;
-  // All flags clear is a lap just completed, or no ring at all: nothing would tell them apart.
   const marked = count(written, (slot) => (flagsOf(words, slot) & PHASE) !== 0);
-  if (marked === 0) return null;
+  if (marked === 0 && !lapCompleted(extent)) return null;
   const { size, known } = sizeOf(extent);
   if (size < 2 || extent.maxId >= size) return null;
   const ids = count(Math.min(written, size), (slot) => idOf(words, slot) !== 0);
   const evidence = [
-    ...counted(Math.min(written, size), 1.5, 15, "descriptors in memory"),
+    ...counted(Math.min(written, size), marked > 0 ? 1.5 : 0.75, 15, "descriptors in memory"),
     ...counted(marked, 0.75, 9, "slots marked available or used"),
     ...counted(ids, 0.75, 9, "buffer ids within the ring"),
     ...(extent.zeros >= CLEAN
@@ -72,6 +71,14 @@ export function packedShape(look: Look, address: number): PackedShape | null {
   const ring = words.slice(0, size * 4);
   const bits = bitsOf(evidence);
   return { size, sizeKnown: known, descriptor: address, words: ring, evidence, bits };
+}
+
+/**
+ * All flags clear is a lap just completed, or no ring at all. Small rings are in that state so often
+ * that they are worth the doubt.
+ */
+function lapCompleted({ written, zeros }: Extent): boolean {
+  return written >= 8 && written <= 64 && powerBelow(written) === written && zeros >= CLEAN;
 }
 
 /** Reads slots until one is neither a descriptor nor zero; never past the largest ring. */

@@ -26,9 +26,9 @@ export interface Rule {
 /** Bits that requests give at most. */
 export const MOST_BITS = 28;
 
-/** Readable part only. */
+/** Readable part only, and nothing written. */
 export function readsOnly({ chain }: Sample): boolean {
-  return chain.readable > 0 && chain.writable === 0;
+  return chain.readable > 0 && chain.writable === 0 && (chain.written ?? 0) === 0;
 }
 
 /** Writable part only. */

@@ -72,7 +72,8 @@ function control({ chain, request, reply }: Sample): number | null {
   ) return null;
   const known = header.getUint8(0) <= 9 && header.getUint8(1) <= 8;
   const answer = reply(1);
-  return known && (answer === null || answer.getUint8(0) <= 1) ? 13 : null;
+  const answered = chain.written === null || (chain.written === 1 && answer !== null);
+  return known && answered && (answer?.getUint8(0) ?? 0) <= 1 ? 13 : null;
 }
 
 function vsock(view: DataView | null): number | null {

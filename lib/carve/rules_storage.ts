@@ -12,6 +12,9 @@ const BARRIER = 0x80000000;
 /** Sectors of 512 bytes: 2^43 are 4 PiB. */
 const MAX_SECTOR = 2 ** 43;
 
+/** `struct virtio_scsi_req_cmd`, the writable part: 12 bytes and 96 of sense data. */
+const SCSI_RESPONSE = 108;
+
 /** Whether the data of a blk request has a length that its type allows. */
 const BLK_LENGTHS: { readonly [type: number]: (readable: number, writable: number) => boolean } = {
   0: (readable, writable) => readable === 16 && writable > 1 && writable % 512 === 1,
@@ -22,24 +25,41 @@ const BLK_LENGTHS: { readonly [type: number]: (readable: number, writable: numbe
   13: (readable, writable) => readable > 16 && readable % 16 === 0 && writable === 1,
 };
 
-function blkRequest({ chain, request }: Sample): number | null {
-  const header = request(16);
-  if (header === null || chain.writable === 0) return null;
-  const type = (header.getUint32(0, true) & ~BARRIER) >>> 0;
-  const sector = Number(header.getBigUint64(8, true));
-  if (header.getUint32(4, true) > 0xffff || sector > MAX_SECTOR) return null;
-  // A table that was given back may have lost its last entries: then the lengths are too short.
-  const fits = BLK_LENGTHS[type]?.(chain.readable, chain.writable) ?? false;
-  return fits ? 12 + (sector === 0 ? 0 : 6) : null;
+function blkRequest(sample: Sample): number | null {
+  const { chain: { readable, writable, written }, request } = sample;
+  // What the device wrote is data in sectors and a status byte, or that byte alone.
+  if (written !== null && written % 512 !== 1) return null;
+  const header = writable === 0 ? null : request(16);
+  const type = header === null ? -1 : (header.getUint32(0, true) & ~BARRIER) >>> 0;
+  const fits = header !== null && header.getUint32(4, true) <= 0xffff &&
+    Number(header.getBigUint64(8, true)) <= MAX_SECTOR && BLK_LENGTHS[type]?.(readable, writable);
+  if (header !== null && fits) return 12 + (header.getBigUint64(8, true) === 0n ? 0 : 6);
+  return byLength(written, 1);
+}
+
+/**
+ * What the length alone says of a buffer that went back: its table or header may belong to another by
+ * now. Data in sectors and `rest` bytes are rare elsewhere; `rest` alone is neither for nor against.
+ */
+function byLength(written: number | null, rest: number): number | null {
+  if (written === null) return null;
+  return written === rest ? 0 : written > rest && (written - rest) % 512 === 0 ? 5 : null;
 }
 
 /** 5.6.6.1: addressing as the standard asks for, and a command that has a name. */
 function scsiCommand({ chain, request }: Sample): number | null {
-  const header = request(51);
-  if (header === null || chain.writable < 108 || !isLun(header, 0)) return null;
-  if (header.getUint8(16) > 3 || header.getUint8(17) > 15) return null;
-  const cdb = new Uint8Array(header.buffer, header.byteOffset + 19, 32);
-  return /^[A-Z]/.test(String(commandOf(cdb).name)) ? 20 : null;
+  const { writable, written } = chain;
+  // The response with all of its sense data comes first; sectors and a byte more are a disk's answer.
+  if (written !== null && (written < SCSI_RESPONSE || written % 512 === 1)) return null;
+  const header = writable < SCSI_RESPONSE ? null : request(51);
+  const known = header !== null && isLun(header, 0) && header.getUint8(16) <= 3 &&
+    header.getUint8(17) <= 15 && hasName(header, 19);
+  return known ? 20 : byLength(written, SCSI_RESPONSE);
+}
+
+function hasName(view: DataView, at: number): boolean {
+  const cdb = new Uint8Array(view.buffer, view.byteOffset + at, 32);
+  return /^[A-Z]/.test(String(commandOf(cdb).name));
 }
 
 function isLun(view: DataView, at: number): boolean {

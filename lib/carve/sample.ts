@@ -12,6 +12,8 @@ const READ_LIMIT = 4096;
 /** Chains that are looked at: of those with the device, and of those that went back. */
 const OUTSTANDING = 24;
 export const RECENT = 48;
+/** Chains whose buffers are compared. */
+const MOST_CHAINS = 2048;
 
 /** A chain and its bytes. */
 export interface Sample {
@@ -28,13 +30,12 @@ export interface Sample {
 export function samplesOf(memory: GuestMemory, snapshot: RingSnapshot): Sample[] {
   const past: DescriptorChain[] = [];
   const now: DescriptorChain[] = [];
-  const count = Math.min(snapshot.chainCount, RECENT + OUTSTANDING);
-  for (let n = 0; n < count; n++) {
+  for (let n = 0; n < Math.min(snapshot.chainCount, MOST_CHAINS); n++) {
     const chain = snapshot.chain(n);
-    if (chain.state === "used") past.push(chain);
-    else if (now.length < OUTSTANDING) now.push(chain);
+    (chain.state === "used" ? past : now).push(chain);
   }
-  return distinct([...past, ...now]).map((chain) => sampleOf(memory, chain));
+  return [...distinct(past, now), ...now.slice(0, OUTSTANDING)]
+    .map((chain) => sampleOf(memory, chain));
 }
 
 /** One chain as a sample. */
@@ -56,13 +57,23 @@ function checked(length: number): number {
   return Math.min(length, READ_LIMIT);
 }
 
-/** A driver that reuses one descriptor shows the same buffers in every entry: they count once. */
-function distinct(chains: readonly DescriptorChain[]): DescriptorChain[] {
+/**
+ * A driver that reuses one descriptor shows the same buffers in every used element: those of the same
+ * length count once. Buffers that are with the device again are not what they were.
+ */
+function distinct(
+  past: readonly DescriptorChain[],
+  now: readonly DescriptorChain[],
+): DescriptorChain[] {
+  const fresh = new Set(now.map(buffersOf));
   const seen = new Map<string, DescriptorChain>();
-  for (const chain of chains) {
-    const key = chain.descriptors.map(({ address, length }) => `${address}+${length}`).join();
-    seen.delete(key);
-    seen.set(key, chain);
+  for (const chain of past) {
+    const buffers = buffersOf(chain);
+    if (!fresh.has(buffers)) seen.set(`${buffers} ${chain.written}`, chain);
   }
   return [...seen.values()];
+}
+
+function buffersOf({ descriptors }: DescriptorChain): string {
+  return descriptors.map(({ address, length }) => `${address}+${length}`).join();
 }

@@ -20,6 +20,9 @@ import { addressAt, type Look } from "./look.ts";
 /** Alignments of the used ring, the commonest first: where nothing tells, the first one counts. */
 export const USED_ALIGNMENTS = [64, 4096, 128, 256, 4] as const;
 
+/** What an event index near the other side's index weighs. */
+export const EVENT_BITS = 6;
+
 /** One way to take a page for a ring. */
 export interface SplitShape {
   readonly size: number;
@@ -181,10 +184,10 @@ function eventIndices(available: Uint16Array, used: DataView, size: number): Evi
   const usedIndex = used.getUint16(2, true);
   return [
     ...(usedEvent !== 0 && near(usedEvent, usedIndex) && usedIndex !== 0
-      ? [{ text: `used_event ${usedEvent}`, bits: 6 }]
+      ? [{ text: `used_event ${usedEvent}`, bits: EVENT_BITS }]
       : []),
     ...(availEvent !== 0 && near(availEvent, available[1])
-      ? [{ text: `avail_event ${availEvent}`, bits: 6 }]
+      ? [{ text: `avail_event ${availEvent}`, bits: EVENT_BITS }]
       : []),
   ];
 }

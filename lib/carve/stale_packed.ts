@@ -39,12 +39,13 @@ export function stalePacked(
   usedSlot: number,
 ): Readings[] {
   const all: Readings[] = [];
-  const seen = new Set<number>();
+  const seen = new Set<string>();
   for (let back = 1; back <= Math.min(size, RECENT); back++) {
     const slot = (usedSlot - back + size) % size;
     const address = addressAt(words, slot * 4);
-    if (!isUsed(words, slot) || seen.has(address)) continue;
-    seen.add(address);
+    const key = `${address} ${words[slot * 4 + 2]}`;
+    if (!isUsed(words, slot) || seen.has(key)) continue;
+    seen.add(key);
     all.unshift(readings(look, words, size, slot));
   }
   return all;

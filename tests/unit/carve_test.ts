@@ -286,3 +286,25 @@ for (const name of ["dpdk_snap_split_q0", "dpdk_snap_packed_q0"]) {
     }
   });
 }
+
+Deno.test("a larger ring that could be read into the end of a true one does not hide it", () => {
+  //  0x1fc000            0x200000            0x204000
+  //  [ what looks like half a table ][ true table  ][ available ][ used ]
+  const memory = carveMemory();
+  for (let at = 0x1fc000n; at < PLACE; at += 16n) {
+    memory.write(at, new Uint8Array(new Uint32Array([0x1234c0, 0, 64, 0]).buffer));
+  }
+  const ring = workRing(memory, { layout: 4096, size: 1024, descriptor: PLACE, eventIndex: true });
+  for (let n = 0; n < 9; n++) ring.run({ out: new TextEncoder().encode(`line ${n}\n`) });
+  const { rings } = carveAll(memory);
+  assertEquals(rings.map(({ config }) => [config.descriptor, config.size]), [[PLACE, 1024]]);
+});
+
+Deno.test("a packed ring that has just completed an even lap has no flags, and is found while small", () => {
+  const memory = carveMemory();
+  const ring = workRing(memory, { layout: "packed", size: 8, descriptor: PLACE });
+  for (let n = 0; n < 16; n++) ring.run({ room: [64], answer: new Uint8Array(64).fill(n) });
+  const found = foundAt(carveAll(memory), PLACE);
+  assertEquals(found.config.size, 8);
+  assert(found.score < 0.7, `${found.score}`);
+});

@@ -1,0 +1,173 @@
+/**
+ * Rings of a real Linux guest, found without being told: in the memory of the live QEMU and in dumps
+ * of it. What QEMU's monitor says of the same rings decides on what is true.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { carve, type Carving } from "../../lib/carve/carve.ts";
+import type { NamedRing } from "../../lib/carve/names.ts";
+import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
+import type { RingConfig } from "../../lib/ring/config.ts";
+import { coreSource } from "../../lib/source/core.ts";
+import type { Attachment } from "../../lib/source/source.ts";
+import { sys } from "../support/host.ts";
+import {
+  type GuestOptions,
+  linuxGuestMissing,
+  liveTest,
+  startLinuxGuest,
+} from "../support/linux_guest.ts";
+import { attachOptions, attachTo, present } from "../support/qemu_target.ts";
+
+const missing = await linuxGuestMissing();
+
+/** A ring as the monitor has it, and where it is in a target. */
+interface Told {
+  readonly name: string;
+  readonly type: number;
+  readonly ring: RingConfig;
+}
+
+/** Virtio device ids of those whose every live queue must be found. */
+const MUST = new Map([[1, "net"], [2, "blk"], [3, "console"]]);
+
+function run(memory: GuestMemory): { carving: Carving; seconds: number } {
+  const start = performance.now();
+  const steps = carve(memory);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return { carving: step.value, seconds: (performance.now() - start) / 1000 };
+}
+
+/** Queues in which the driver has made something available. */
+function liveQueues({ devices, memory }: Attachment): Told[] {
+  return devices.flatMap(({ name, type, queues }) =>
+    queues.flatMap(({ name: queue, ring }) =>
+      ring !== null && isUsed(memory, ring) ? [{ name: `${name}:${queue}`, type, ring }] : []
+    )
+  );
+}
+
+/** Split: the available index. Packed: slot 0. */
+function isUsed(memory: GuestMemory, ring: RingConfig): boolean {
+  const [address, length] = ring.format === "split" ? [ring.driver + 2n, 2] : [ring.descriptor, 16];
+  return memory.bytes(address, length).some((byte) => byte !== 0);
+}
+
+/** Checks what was found against what the monitor told, and prints it. */
+function compare(what: string, { rings }: Carving, told: readonly Told[]): void {
+  const found = new Map(rings.map((ring) => [ring.config.descriptor, ring]));
+  const lines: string[] = [];
+  for (const { name, type, ring } of told) {
+    const ours = found.get(ring.descriptor);
+    lines.push(
+      `  ${ours?.score.toFixed(2) ?? "----"} ${name} ${ours === undefined ? "" : said(ours)}`,
+    );
+    assert(ours !== undefined || !MUST.has(type), `${what}: ${name} was not found`);
+    if (ours !== undefined) checkConfig(`${what}: ${name}`, ours, ring);
+  }
+  const true_ = told.flatMap(({ ring }) => found.get(ring.descriptor) ?? []);
+  const false_ = rings.filter((ring) => !true_.includes(ring));
+  for (const ring of false_) lines.push(`  ${ring.score.toFixed(2)} (false) ${said(ring)}`);
+  console.log([`${what}: ${true_.length} of ${told.length} live queues`, ...lines].join("\n"));
+  assertEquals(true_.length, told.length, what);
+  const least = Math.min(...true_.map(({ score }) => score));
+  for (const ring of false_) {
+    assert(ring.score < least, `${what}: ${said(ring)} scores ${ring.score}, a true one ${least}`);
+    assert(ring.certainty === "possible");
+  }
+}
+
+function said({ config, sizeKnown, device, queueName, request }: NamedRing): string {
+  const size = `${config.format} ${config.size}${sizeKnown ? "" : "?"}`;
+  return `${size} ${device} ${queueName} ${request?.summary ?? ""}`;
+}
+
+function checkConfig(
+  what: string,
+  { config, sizeKnown, guess }: NamedRing,
+  ring: RingConfig,
+): void {
+  assertEquals(config.format, ring.format, what);
+  if (sizeKnown) assertEquals(config.size, ring.size, what);
+  if (ring.format === "packed") return;
+  assertEquals([config.driver, config.device], [ring.driver, ring.device], what);
+  const type = guess === null ? "" : NAMES[guess.type.name] ?? guess.type.name;
+  assert(what.includes(type), `${what} was taken for ${type}`);
+}
+
+/** QEMU's names of what we call otherwise. */
+const NAMES: Record<string, string> = { console: "serial" };
+
+/** Device types that must be told right: where requests are in flight or have just been. */
+function checkTypes(what: string, { rings }: Carving, told: readonly Told[]): void {
+  for (const [name, wanted] of [["blk0:request0", "blk"], ["net0:rx0", "net"]]) {
+    const { ring } = present(told.find((one) => one.name === name));
+    const ours = present(rings.find(({ config }) => config.descriptor === ring.descriptor));
+    assertEquals(ours.guess?.type.name, wanted, `${what}: ${name}`);
+  }
+}
+
+const VARIANTS: { name: string; options: GuestOptions }[] = [
+  { name: "split, virtio-pci", options: {} },
+  { name: "packed, virtio-pci", options: { packed: true } },
+  {
+    name: "split, virtio-mmio, private memory",
+    options: { machine: "microvm", memory: "private" },
+  },
+  {
+    name: "split without event index and indirect tables",
+    options: { eventIdx: false, indirect: false },
+  },
+  {
+    name: "packed without event index and indirect tables",
+    options: { packed: true, eventIdx: false, indirect: false },
+  },
+];
+
+for (const { name, options } of VARIANTS) {
+  liveTest(`Linux, ${name}: every live queue is found, live and in a dump`, missing, async () => {
+    await using guest = await startLinuxGuest({ ...options, tick: 0.05, iops: 40 });
+    await guest.run("ping -c 3 -W 2 10.0.2.2");
+    await using live = await attachTo(guest.pid);
+    const told = liveQueues(live);
+    assert(told.filter(({ type }) => MUST.has(type)).length >= 6, `${told.length} live queues`);
+    const { carving, seconds } = run(live.memory);
+    const rate = Number(carving.scanned) / 2 ** 30 / seconds;
+    console.log(`${name}: ${seconds.toFixed(2)} s, ${rate.toFixed(2)} GiB/s`);
+    compare(`${name}, live`, carving, told);
+    checkTypes(`${name}, live`, carving, told);
+
+    const path = `${guest.directory}/vm.dump`;
+    const monitor = present(live.monitor);
+    await monitor.execute("dump-guest-memory", { paging: false, protocol: `file:${path}` });
+    const target = { scheme: "core", what: path, device: null, queue: null, text: "" };
+    await using dump = await coreSource.attach(target, attachOptions());
+    const dumped = run(dump.memory).carving;
+    compare(`${name}, dump`, dumped, told);
+    checkTypes(`${name}, dump`, dumped, told);
+  });
+}
+
+liveTest(
+  "6 GiB of sparse memory: scanned where there is data, and as sparse after",
+  missing,
+  async () => {
+    await using guest = await startLinuxGuest({ memory: "memfd-6g", tick: 0.05 });
+    await using live = await attachTo(guest.pid);
+    const fd = present(
+      sys.readdir(`/proc/${guest.pid}/fd`).find((number) =>
+        sys.readlink(`/proc/${guest.pid}/fd/${number}`).includes("memory-backend")
+      ),
+    );
+    const blocks = () => sys.stat(`/proc/${guest.pid}/fd/${fd}`).blocks * 512;
+    await present(live.monitor).execute("stop");
+    const before = blocks();
+    const { carving, seconds } = run(live.memory);
+    console.log(`6 GiB: ${Number(carving.scanned) >> 20} MiB of data, ${seconds.toFixed(2)} s`);
+    assertEquals(blocks(), before);
+    assert(carving.scanned < 1n << 30n, `${carving.scanned} bytes were read`);
+    compare("6 GiB", carving, liveQueues(live));
+  },
+);
