@@ -96,7 +96,7 @@ async function runWords(
 function endOf(verb: string, code: number): string {
   if (code === EXIT.interrupted) return `${verb} was interrupted`;
   return code === EXIT.findings
-    ? `${verb} found something (exit code ${code})`
+    ? `${verb} reported findings, and was asked to check`
     : `${verb} ended with exit code ${code}`;
 }
 
