@@ -65,7 +65,9 @@ const LONGEST = 2 ** 31 - 1;
 
 /** How the command line is started here: what is printed must work when it is typed. */
 function program(): string {
-  const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "");
+  // npx puts a folder of its own on our PATH, which the next terminal does not have.
+  const folders = (Deno.env.get("PATH") ?? "").split(":")
+    .filter((folder) => folder !== "" && !folder.includes("node_modules/.bin"));
   const has = (name: string) => folders.some((folder) => isFile(`${folder}/${name}`));
   if (has("guestmem")) return "guestmem";
   const deno = has("deno") ? "deno" : `npx -y deno@${Deno.version.deno}`;

@@ -9,6 +9,7 @@ import { readSpans } from "../../lib/dump/pieces.ts";
 import { dumpRaw, gapError, holesIn, writeFile } from "../../lib/dump/raw_file.ts";
 import { breathe } from "../../lib/dump/replace_file.ts";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
+import { checkNamed } from "../../lib/guest/select.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, UsageError } from "../context.ts";
 import { collect, HELP, openOptions } from "../options.ts";
@@ -97,6 +98,7 @@ export function dumpMemCommand(context: Context): CommandUnknownOpts {
       const format = options.json ? "json" : options.format;
       checkFormat({ ...options, format });
       await using attachment = await openTarget(target, openOptions(context, options));
+      checkNamed(attachment.devices, attachment.target);
       const range = { target, memory: attachment.memory, address, length };
       checkRange(range);
       await dump(context, range, { ...options, format });

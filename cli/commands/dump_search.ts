@@ -8,6 +8,7 @@ import { hex } from "../../lib/address.ts";
 import { breathe } from "../../lib/dump/replace_file.ts";
 import { search, type SearchStep } from "../../lib/dump/search.ts";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
+import { checkNamed } from "../../lib/guest/select.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, UsageError } from "../context.ts";
 import { collect, HELP, openOptions } from "../options.ts";
@@ -60,6 +61,7 @@ export function dumpSearchCommand(context: Context): CommandUnknownOpts {
     .action(async (target, options) => {
       const pattern = patternOf(options);
       await using attachment = await openTarget(target, openOptions(context, options));
+      checkNamed(attachment.devices, attachment.target);
       const { memory } = attachment;
       const { start, end } = options.range ?? whole(memory);
       const matches: string[] = [];

@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { checkNamed } from "../../lib/guest/select.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import type { Context } from "../context.ts";
 import { collect, HELP, openOptions } from "../options.ts";
@@ -34,6 +35,7 @@ export function dumpTableCommand(context: Context): CommandUnknownOpts {
     .addHelpText("after", MANUAL)
     .action(async (target, options) => {
       await using attachment = await openTarget(target, openOptions(context, options));
+      checkNamed(attachment.devices, attachment.target);
       const { table } = attachment.memory;
       if (options.json) {
         return await context.print(memoryJson({ target, time: Date.now(), table, verified: null }));

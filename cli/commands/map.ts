@@ -5,6 +5,7 @@
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { verifyRegions } from "../../lib/memory/verify.ts";
+import { checkNamed } from "../../lib/guest/select.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, interrupted, UsageError } from "../context.ts";
 import { EXIT } from "../failure.ts";
@@ -93,6 +94,7 @@ export function mapCommand(context: Context): CommandUnknownOpts {
         return await kept(context, target, options);
       }
       await using attachment = await openTarget(target, openOptions(context, options));
+      checkNamed(attachment.devices, attachment.target);
       const { table } = attachment.memory;
       const verified = options.verify ? verifyRegions(table) : null;
       const bad = [...verified?.values() ?? []].filter((result) => result !== "ok").length;

@@ -149,7 +149,8 @@ function screen(context: Context): (report: WatchReport) => Promise<void> {
   let lines = 0;
   return async (report) => {
     // A heading, a note and the line of the cursor do not hold queues.
-    const text = watchText(report, Math.max(1, context.size().rows - 3));
+    const { rows, columns } = context.size();
+    const text = watchText(report, Math.max(1, rows - 3), columns);
     const up = lines === 0 ? "" : `\x1b[${lines}A\x1b[J`;
     // Long lines are cut at the edge: wrapped ones would make us miscount.
     await context.print(`${up}\x1b[?7l${text}\x1b[?7h`);

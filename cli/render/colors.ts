@@ -15,6 +15,7 @@ export {
   magenta,
   red,
   setColorEnabled,
+  stripAnsiCode,
   yellow,
 } from "@std/fmt/colors";
 

@@ -85,7 +85,10 @@ function evidence(queue: QueueReport): string {
 }
 
 function left(count: number): string {
-  return count === 0 ? "" : dim(`${count} queues are not set up (--all shows them)`);
+  if (count === 0) return "";
+  return dim(
+    `${count} ${count === 1 ? "queue has" : "queues have"} no ring to read (--all says why)`,
+  );
 }
 
 function seconds(milliseconds: number): string {

@@ -11,3 +11,5 @@ export const magenta: Paint;
 /** Switches every paint on or off. */
 export function setColorEnabled(enabled: boolean): void;
 export function getColorEnabled(): boolean;
+/** The text without escape sequences. */
+export function stripAnsiCode(text: string): string;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { QueueRates, WatchReport } from "../../lib/watch/follow.ts";
-import { dim, green, type Paint, red, yellow } from "./colors.ts";
+import { dim, green, type Paint, red, stripAnsiCode, yellow } from "./colors.ts";
 import { deviceTypeText } from "./device.ts";
 import { jsonLine, timeText } from "./json.ts";
 import { durationText, rateText } from "./size.ts";
@@ -28,8 +28,14 @@ const COLUMNS = [
 /** Waiting longer than this is worth a colour, in milliseconds. */
 const LONG = 1000;
 
-/** A table of all queues, at most `limit` of them; without line end. */
-export function watchText(report: WatchReport, limit: number): string {
+/** Columns that a narrow terminal does without, first to go first. */
+const SPARE = ["DEVICE", "AVERAGE", "RING", "WORST", "AVAIL/S", "WANTED", "AVAIL", "USED"];
+
+/**
+ * A table of all queues, at most `limit` of them and `width` columns wide; without line end. What
+ * does not fit is left out by whole columns, what says that a queue hangs last of all.
+ */
+export function watchText(report: WatchReport, limit: number, width = Infinity): string {
   const rows = report.queues.slice(0, limit).map(row);
   const more = report.queues.length - rows.length;
   const notes = [
@@ -38,7 +44,25 @@ export function watchText(report: WatchReport, limit: number): string {
     ...report.queues.some(({ gap }) => gap) ? ["?: moved too fast to be counted"] : [],
   ];
   const foot = notes.length === 0 ? "" : `\n${dim(notes.join("; "))}`;
-  return `${renderTable({ columns: COLUMNS, rows })}${foot}`;
+  return `${fitted({ columns: COLUMNS, rows }, width)}${foot}`;
+}
+
+function fitted(table: Table, width: number): string {
+  let left = table;
+  for (const head of SPARE) {
+    if (widest(renderTable(left)) <= width) break;
+    left = withoutColumn(left, head);
+  }
+  return renderTable(left);
+}
+
+function withoutColumn({ columns, rows }: Table, head: string): Table {
+  const at = columns.findIndex((column) => column.head === head);
+  return { columns: columns.toSpliced(at, 1), rows: rows.map((cells) => cells.toSpliced(at, 1)) };
+}
+
+function widest(text: string): number {
+  return Math.max(...stripAnsiCode(text).split("\n").map((line) => line.length));
 }
 
 /** A line per queue between tabs: the time, then what the table has. */

@@ -80,3 +80,11 @@ function known(names: readonly string[], what: string): string {
   const shown = names.slice(0, 16).join(", ") + (names.length > 16 ? ", …" : "");
   return names.length === 0 ? `there are no ${what}` : `${what}: ${shown}`;
 }
+
+/**
+ * Throws `SourceError` (not-found) where a target names a device or queue that the guest does not
+ * have: also for what concerns the whole guest, since a wrong name is a mistake.
+ */
+export function checkNamed(devices: readonly Device[], target: Target): void {
+  if (target.device !== null) selectQueues(devices, target);
+}

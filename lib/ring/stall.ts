@@ -151,7 +151,9 @@ function reaped({ readings, config }: QueueObservation): Answer {
   const waiting = behind > 0 && behind <= (config?.size ?? 0);
   if (pending === 0n && !waiting) return { verdict: "idle", turn: "nobody", evidence };
   if (waiting) evidence.push(`used is ${behind} past the driver's used_event ${available.event}`);
-  if (pending > 0n) evidence.push(`the call fd holds ${pending} calls that nobody has taken`);
+  if (pending > 0n) {
+    evidence.push(`calls that nobody has taken are pending in the call fd: ${pending}`);
+  }
   return { verdict: "driver not reaping", turn: "driver", evidence };
 }
 
