@@ -19,6 +19,8 @@ const RULES: readonly Rule[] = [...STORAGE_RULES, ...NET_RULES, ...OTHER_RULES];
 const MISFIT = { fresh: 12, past: 1 } as const;
 /** Past chains speak against a queue by no more than this: memory finds other uses quickly. */
 const MOST_PAST = 8;
+/** What is left of the bits of a table that went back: by now it may be one of another ring. */
+const OLD_TABLE = 0.6;
 /** Fewer bits than this are no guess. */
 const LEAST = 2;
 /** By how much a guess must beat that of another device type. */
@@ -86,7 +88,9 @@ function bestReading(
 ): { bits: number; sample: Sample | null } {
   let [bits, sample]: [number, Sample | null] = [0, null];
   for (const reading of readings) {
-    const value = rule.weigh(reading, look);
+    const weight = rule.weigh(reading, look);
+    const old = !reading.fresh && reading.chain.indirect;
+    const value = weight === null ? null : weight * (old ? OLD_TABLE : 1);
     if (value !== null && (sample === null || value > bits)) [bits, sample] = [value, reading];
   }
   return { bits, sample };

@@ -31,9 +31,10 @@ function blkRequest(sample: Sample): number | null {
   if (written !== null && written % 512 !== 1) return null;
   const header = writable === 0 ? null : request(16);
   const type = header === null ? -1 : (header.getUint32(0, true) & ~BARRIER) >>> 0;
+  const whole = written === null || written === writable;
   const fits = header !== null && header.getUint32(4, true) <= 0xffff &&
     Number(header.getBigUint64(8, true)) <= MAX_SECTOR && BLK_LENGTHS[type]?.(readable, writable);
-  if (header !== null && fits) return 12 + (header.getBigUint64(8, true) === 0n ? 0 : 6);
+  if (header !== null && fits && whole) return 12 + (header.getBigUint64(8, true) === 0n ? 0 : 6);
   return byLength(written, 1);
 }
 

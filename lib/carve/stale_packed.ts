@@ -63,14 +63,13 @@ function readings(look: Look, words: Uint32Array, size: number, slot: number): S
   const length = Math.max(1, roomAt(look.memory, address));
   const alone = (writable: boolean) =>
     buffer(slot, address, writable && written > 0 ? written : length, writable);
-  const chains = [
+  const direct = [
     [alone(written > 0)],
     ...HEADS.map((head) => list(words, size, slot, { ...alone(false), length: head })),
-    table(look, address),
-  ].filter((descriptors) =>
-    descriptors.length > 0 && descriptors.some(({ writable }) => writable) === written > 0
-  );
-  return chains.map((descriptors) => sampleOf(look.memory, chain(slot, descriptors, written)));
+  ].map((descriptors) => chain(slot, descriptors, written));
+  return [...direct, { ...chain(slot, table(look, address), written), indirect: true }]
+    .filter(({ descriptors, writable }) => descriptors.length > 0 && writable > 0 === written > 0)
+    .map((one) => sampleOf(look.memory, one));
 }
 
 function roomAt(memory: GuestMemory, address: bigint): number {
