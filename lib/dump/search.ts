@@ -14,7 +14,7 @@ export const PATTERN_LIMIT = 4096;
 const CHUNK = 1 << 20;
 
 /** Bytes looked at in place at a time: what a source that maps memory as it is read maps at once. */
-const PLACE = 2 << 20;
+const PLACE = 8 << 20;
 
 /** One step of a search: what was found in a stretch of memory. */
 export interface SearchStep {

@@ -27,9 +27,9 @@ export interface GuestFrames {
 
 /** A frame number that no domain has. */
 const NO_FRAME = 0xff_ffff_ffffn;
-/** Frames of a piece (2 MiB), and pieces mapped at a time. */
-const PIECE_FRAMES = 512;
-const PIECE_LIMIT = 16;
+/** Frames of a piece (8 MiB: a mapping costs by the call and by the frame), and pieces at a time. */
+const PIECE_FRAMES = 2048;
+const PIECE_LIMIT = 8;
 /** Guest frames below 4 GiB: RAM stands below the hole there or above all of it. */
 const LOW_FRAMES = 2 ** 20;
 /** Frames for what a toolstack adds beside RAM. */

@@ -11,7 +11,7 @@
 #include <xengnttab.h>
 
 #define ROUNDS 5
-#define CHUNK 512
+#define CHUNK 1024 // as the Xen project's own migration does
 #define PAGE 4096
 
 static double now(void) {
