@@ -5,7 +5,7 @@
  * @module
  */
 import { dispatch } from "./dispatch.ts";
-import { EXIT } from "./failure.ts";
+import { describeFailure, EXIT } from "./failure.ts";
 import { OutputClosed, printError, processContext } from "./output.ts";
 import { setColorEnabled } from "./render/colors.ts";
 
@@ -45,7 +45,10 @@ async function main(): Promise<number> {
     return code;
   } catch (error) {
     if (error instanceof OutputClosed) return EXIT.done;
-    throw error;
+    const { code, message, remedy } = describeFailure(error);
+    printError(`guestmem: ${message}`);
+    if (remedy !== "") printError(`remedy: ${remedy}`);
+    return code;
   }
 }
 

@@ -40,7 +40,8 @@ export function printError(text: string): void {
   try {
     for (let done = 0; done < bytes.length;) done += Deno.stderr.writeSync(bytes.subarray(done));
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    // A full stderr has nowhere to be reported, and must not change the exit code.
+    if (!(error instanceof Error)) throw error;
   }
 }
 
@@ -53,7 +54,9 @@ async function writeAll(bytes: Uint8Array): Promise<void> {
       done += await Deno.stdout.write(bytes.subarray(done));
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
-      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      if (!(error instanceof Deno.errors.WouldBlock)) {
+        throw new Error(`write stdout: ${(error as Error).message}`, { cause: error });
+      }
       await new Promise((resolve) => setTimeout(resolve, RETRY));
     }
   }

@@ -96,7 +96,8 @@ export function stringFormat(least: number): MemoryFormat {
   };
   return {
     *span(span) {
-      if (span.kind !== "bytes") return yield encoder.encode(flush());
+      if (span.kind === "zeros") return yield encoder.encode(flush());
+      if (span.kind !== "bytes") return yield encoder.encode(`${flush()}${gapText(span)}\n`);
       let text = "";
       for (let at = 0; at < span.bytes.length; at++) {
         const byte = span.bytes[at];

@@ -99,11 +99,17 @@ function complete(options: OpenOptions): AttachOptions {
 
 function parsed(text: string, sys: Sys): Target {
   try {
-    return parseTarget(text, (path) => modeOf(sys, path) !== null || isServable(sys, text, path));
+    return parseTarget(text, (path) => isThing(sys, path) || isServable(sys, text, path));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new SourceError("target", "parse", "failed", error.message);
   }
+}
+
+/** Whether a path exists and can have a device behind it. In a folder, what follows is a file's name. */
+function isThing(sys: Sys, path: string): boolean {
+  const mode = modeOf(sys, path);
+  return mode !== null && (mode & S_IFMT) !== S_IFDIR;
 }
 
 /**
