@@ -61,12 +61,18 @@ export function mapGrantList(
     const gntdev = host.gntdev();
     return write ? gntdev.mapWritableGrants(domain, refs) : gntdev.mapGrants(domain, refs);
   }));
+  if (refs.every((_, i) => grants.faultOf(i) === "bad domain")) throw noDomain(domain);
   if (notice !== null) arm(undo, host, domain, grants, notice);
   const table = grants.failed === 0 ? null : tableOrNull(host, domain);
   return list(undo.move(), grants, refs, (i) => {
     const fault = grants.faultOf(i);
     return fault === null ? null : grantFaultText(fault, refs[i], domain, table);
   });
+}
+
+function noDomain(domain: number): SourceError {
+  const remedy = "`xl list` or `guestmem find` lists domains";
+  return new SourceError("xen", "map grants", "not-found", `no domain ${domain}`, remedy);
 }
 
 /** The table says more than Xen does; where it can not be had, Xen's words must do. */

@@ -6,26 +6,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { inDom0, missing } from "./xen/boot.ts";
-
-/** One test of the run in dom0. */
-interface TapTest {
-  readonly name: string;
-  readonly ok: boolean;
-  /** The failure, as TAP gives it. */
-  readonly detail: string;
-}
-
-/** TAP in a console: `ok 3 - name`, `not ok 4 - name` and the lines of YAML that follow. */
-function parseTap(text: string): { tests: TapTest[]; planned: number } {
-  const tests: TapTest[] = [];
-  for (const part of text.split(/^(?=(?:not )?ok \d+ - )/m)) {
-    const match = /^(not )?ok \d+ - (.*)$/m.exec(part);
-    if (match === null || !/^(not )?ok /.test(part)) continue;
-    const detail = part.slice(part.indexOf("\n") + 1).replaceAll("\\n", "\n");
-    tests.push({ name: match[2], ok: match[1] === undefined, detail });
-  }
-  return { tests, planned: Number(/^1\.\.(\d+)$/m.exec(text)?.[1] ?? NaN) };
-}
+import { parseTap } from "./xen/tap.ts";
 
 const JOB =
   `deno test --no-check --cached-only --no-prompt -A --reporter=tap tests/live/xen/dom0/all.ts

@@ -2,7 +2,7 @@
 # Boots the live image under emulation and prints its console. Exits with the job's own status,
 # 124 on timeout, 125 when the job gave none.
 #
-#   boot.sh CACHE_DIRECTORY JOB_FILE SECONDS
+#   boot.sh CACHE_DIRECTORY JOB_FILE SECONDS [hvm]
 #
 # `-cpu max,-xsave`: with XSAVE, emulated Xen corrupts FPU state and programs crash at random.
 set -uo pipefail
@@ -11,7 +11,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/job"
 cp "$job" "$work/job/job"
-cat "$cache"/out/{dom0,deno,project}.cpio > "$work/initrd"
+layers="dom0 deno project ${4:-}"
+for layer in $layers; do cat "$cache/out/$layer.cpio"; done > "$work/initrd"
 (cd "$work/job" && find . | cpio -o -H newc --quiet) >> "$work/initrd"
 xen="dom0_mem=1536M,max:1536M dom0_max_vcpus=1 com1=115200,8n1 console=com1 no-real-mode edd=off"
 xen="$xen spec-ctrl=no xpti=off pcid=no smap=off smep=off watchdog=off loglvl=error guest_loglvl=error"

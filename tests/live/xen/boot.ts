@@ -53,15 +53,19 @@ async function bash(script: string, ...words: string[]): Promise<{ code: number;
 }
 
 /** Builds what changed, boots, runs a job of shell commands in dom0, in /project; gives the console. */
-export async function inDom0(job: string, seconds = LIMIT): Promise<string> {
+export async function inDom0(
+  job: string,
+  seconds = LIMIT,
+  layers: readonly "hvm"[] = [],
+): Promise<string> {
   const cache = cacheDirectory();
   await Deno.mkdir(cache, { recursive: true });
-  const built = await bash("build.sh", cache, Deno.execPath(), REPOSITORY);
+  const built = await bash("build.sh", cache, Deno.execPath(), REPOSITORY, ...layers);
   if (built.code !== 0) throw new Error(`build.sh: ${built.text}`);
   const file = await Deno.makeTempFile({ prefix: "guestmem-xen-job" });
   try {
     await Deno.writeTextFile(file, job);
-    const { code, text } = await bash("boot.sh", cache, file, `${seconds}`);
+    const { code, text } = await bash("boot.sh", cache, file, `${seconds}`, ...layers);
     if (code !== 124) return text;
     throw new Error(`no end within ${seconds} s:\n${text.slice(-4000)}`);
   } finally {

@@ -3,8 +3,9 @@
 # archives for qemu-system-x86_64. Nothing is installed; Debian's packages are downloaded by name and
 # unpacked below the cache directory.
 #
-#   build.sh CACHE_DIRECTORY DENO_BINARY REPOSITORY
+#   build.sh CACHE_DIRECTORY DENO_BINARY REPOSITORY [hvm]
 #
+# With hvm also hvm.cpio: a device model, so that HVM guests can be made.
 # Leaves xen, vmlinux, dom0.cpio, deno.cpio and project.cpio in CACHE_DIRECTORY/out. Each layer is made
 # again only when what it is made of has changed; project.cpio always is.
 set -euo pipefail
@@ -13,6 +14,8 @@ cache=$1 deno=$2 repository=$3
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$cache/packages" "$cache/out"
 cd "$cache"
+exec 9> lock
+flock 9 # two builds at once would mix their images
 
 # --- Debian's packages --------------------------------------------------------------------------
 depends() { apt-cache depends "$1" | awk '/Depends: [a-z]/{print $2}'; }
@@ -37,6 +40,7 @@ version=${hypervisor#xen-hypervisor-}
 version=${version%-amd64}
 kernel=$(depends linux-image-amd64 | grep -E '^linux-image' | head -1)
 packages="$hypervisor $(libraries "xen-utils-$version") xen-utils-common xenstore-utils libxen-dev $kernel"
+[ "${4:-}" = hvm ] || [ -e root/usr/libexec/xen-qemu-system-i386 ] && packages="$packages qemu-system-xen"
 policy=$(apt-cache policy $packages | grep -E '^[^ ]|Candidate')
 if [ "$policy" != "$(cat root/.packages 2>/dev/null)" ]; then
   rm -rf root packages/*.deb
@@ -119,7 +123,8 @@ if ! fresh dom0.cpio "$base"; then
   rm -rf image && mkdir image
   guest=image/guest
   skeleton $guest
-  kernel_modules $guest xen-gntalloc xen-evtchn xen-privcmd xen-gntdev xen-blkfront xen-netfront
+  kernel_modules $guest xen-gntalloc xen-evtchn xen-privcmd xen-gntdev xen-blkfront xen-netfront \
+    virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk
   install -m755 "$here/guest/init" $guest/init
   gcc -O1 -Wall -static -o $guest/bin/sharer "$here/guest/sharer.c"
   archive $guest | gzip -1 > image/guest.cpio.gz
@@ -151,6 +156,22 @@ if ! fresh dom0.cpio "$base"; then
   echo "$base" > out/dom0.cpio.stamp
 fi
 
+# --- The device model of HVM guests ----------------------------------------------------------------
+if [ "${4:-}" = hvm ] && ! fresh hvm.cpio "$base"; then
+  rm -rf image
+  mkdir -p image/{bin,lib,boot} image/usr/libexec image/usr/share/{qemu,seabios} "image/usr/lib/xen-$version/boot"
+  binaries image root/usr/libexec/xen-qemu-system-i386
+  mv image/bin/xen-qemu-system-i386 image/usr/libexec/
+  cp "root/usr/lib/xen-$version/boot/hvmloader" "image/usr/lib/xen-$version/boot/"
+  cp -L /usr/share/seabios/bios-256k.bin image/usr/share/seabios/
+  for name in linuxboot.bin linuxboot_dma.bin kvmvapic.bin; do cp -L /usr/share/qemu/$name image/usr/share/qemu/; done
+  cp -rL /usr/share/qemu/keymaps image/usr/share/qemu/
+  cp "root/boot/vmlinuz-$release" image/boot/bzImage
+  archive image > out/hvm.cpio
+  rm -rf image
+  echo "$base" > out/hvm.cpio.stamp
+fi
+
 # --- Deno and the project -----------------------------------------------------------------------
 npm=$("$deno" info --json | grep -o '"npmCache": *"[^"]*"' | cut -d'"' -f4)
 layer=$( ("$deno" --version; ls -R "$npm" 2>/dev/null; cat "$here/build.sh") | sha256sum)
@@ -167,5 +188,6 @@ cp -r "$repository"/{deno.json,cli,ffi,lib} image/project/
 cp "$repository"/{deno.lock,mod.ts} image/project/ 2>/dev/null || true
 cp -r "$repository/tests/support" image/project/tests/ 2>/dev/null || true
 cp -r "$here" image/project/tests/live/
-archive image > out/project.cpio
+archive image > out/project.new
+mv out/project.new out/project.cpio
 rm -rf image

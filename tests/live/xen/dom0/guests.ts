@@ -4,22 +4,9 @@
  *
  * @module
  */
-import { openSys } from "../../../../ffi/sys.ts";
+import { awaitConsole as awaitLog, HERE, run } from "./xl.ts";
 
-/** The real system calls, opened with their scratch memory before any test counts resources. */
-export const sys = openSys();
-sys.copyOut(1n, new Uint8Array(1));
-
-const HERE = new URL(".", import.meta.url).pathname;
-
-/** Runs a program; gives its output. Throws where it fails. */
-export async function run(...words: string[]): Promise<string> {
-  const { code, stdout, stderr } = await new Deno.Command(words[0], { args: words.slice(1) })
-    .output();
-  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  if (code !== 0) throw new Error(`${words.join(" ")}: exit ${code}: ${text}`);
-  return text;
-}
+export { run, sys } from "./xl.ts";
 
 /** A guest that xl made. */
 export interface XlGuest {
@@ -40,19 +27,18 @@ async function loadBackends(): Promise<void> {
   await run("insmod", "/lib/modules/xen-netback.ko");
 }
 
+function logOf({ name }: XlGuest): string {
+  return `/var/log/xen/guest-${name}.log`;
+}
+
 /** Lines of a guest's console. */
-export function consoleLog({ name }: XlGuest): string {
-  return Deno.readTextFileSync(`/var/log/xen/guest-${name}.log`).replaceAll("\r", "");
+export function consoleLog(guest: XlGuest): string {
+  return Deno.readTextFileSync(logOf(guest)).replaceAll("\r", "");
 }
 
 /** Waits until a guest's console has a line. */
-export async function awaitConsole(guest: XlGuest, line: RegExp, seconds = 60): Promise<string> {
-  for (let tries = 0; tries < seconds * 5; tries++) {
-    const found = consoleLog(guest).match(line);
-    if (found) return found[0];
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  throw new Error(`${guest.name} never said ${line}: ${consoleLog(guest).slice(-500)}`);
+export async function awaitConsole(guest: XlGuest, line: RegExp, seconds = 120): Promise<void> {
+  await awaitLog(logOf(guest), line, seconds);
 }
 
 /** What `sharer` said in a guest. */

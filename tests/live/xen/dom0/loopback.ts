@@ -70,6 +70,21 @@ Deno.test("grants by the hundred take one mapping", () => {
   assert(grants.live(0, 600 * 4096) !== null);
 });
 
+Deno.test("the offset of a mapping is found by its address", () => {
+  using alloc = openGntalloc(sys);
+  using offered = alloc.offer(0, 3, false);
+  const mapped: bigint[] = [];
+  const mmap: typeof sys.mmap = (...words) => {
+    const address = sys.mmap(...words);
+    mapped.push(address);
+    return address;
+  };
+  using gntdev = openGntdev({ ...sys, mmap });
+  using _grants = gntdev.mapGrants(0, offered.refs);
+  assertEquals(gntdev.offsetOf(mapped.at(-1)!).count, 3);
+  assertThrows(() => gntdev.offsetOf(mapped.at(-1)! + 4096n), SyscallError);
+});
+
 Deno.test("a use after the mapping is closed touches nothing", () => {
   using alloc = openGntalloc(sys);
   using offered = alloc.offer(0, 1, false);
