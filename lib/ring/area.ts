@@ -20,6 +20,7 @@ export class Area {
   #buffer: ArrayBufferLike | null = null;
   #bytes: Uint8Array = new Uint8Array(0);
   #words: Uint16Array = new Uint16Array(0);
+  #longs: Uint32Array = new Uint32Array(0);
 
   private constructor(pieces: readonly Piece[], readonly length: number) {
     this.#pieces = pieces;
@@ -65,6 +66,27 @@ export class Area {
     return this.#copy(offset, two) === null ? two[0] | (two[1] << 8) : null;
   }
 
+  /**
+   * Whether an entry of 16 bytes is still what it is in a copy of the area, as are up to two others.
+   * Looked at in order, after all that was read before. Also true of what can not be read any more.
+   */
+  same(copy: Uint32Array, entry: number, second = entry, third = second): boolean {
+    if (this.#live() === null || this.#longs.length === 0) {
+      return [entry, second, third].every((one) => this.#sameCopied(copy, one));
+    }
+    const now = this.#longs;
+    // Nothing behind an ordered load is read before it.
+    Atomics.load(now, entry * 4 + 3);
+    return sameEntry(now, copy, entry) && sameEntry(now, copy, second) &&
+      sameEntry(now, copy, third);
+  }
+
+  #sameCopied(copy: Uint32Array, entry: number): boolean {
+    const now = new Uint32Array(4);
+    const fault = this.#copy(entry * 16, new Uint8Array(now.buffer));
+    return fault !== null || now.every((word, n) => word === copy[entry * 4 + n]);
+  }
+
   /** Copies from an offset on, piece by piece: null, or the errno that stopped it. */
   #copy(from: number, target: Uint8Array): string | null {
     let start = 0;
@@ -91,11 +113,19 @@ export class Area {
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;
       this.#bytes = new Uint8Array(buffer, offset, length);
-      const aligned = offset % 2 === 0;
-      this.#words = aligned ? new Uint16Array(buffer, offset, length >> 1) : new Uint16Array(0);
+      const even = offset % 2 === 0;
+      this.#words = even ? new Uint16Array(buffer, offset, length >> 1) : new Uint16Array(0);
+      const aligned = offset % 4 === 0;
+      this.#longs = aligned ? new Uint32Array(buffer, offset, length >> 2) : new Uint32Array(0);
     }
     return this.#bytes;
   }
+}
+
+function sameEntry(now: Uint32Array, copy: Uint32Array, entry: number): boolean {
+  const at = entry * 4;
+  return now[at + 3] === copy[at + 3] && now[at] === copy[at] && now[at + 1] === copy[at + 1] &&
+    now[at + 2] === copy[at + 2];
 }
 
 function pieceOf(region: Region, space: "guest" | "user", at: bigint, wanted: number): Piece {

@@ -14,27 +14,56 @@ import { DESC_F } from "./spec.ts";
 
 const AVAIL = DESC_F.AVAIL << 16;
 
-/**
- * The driver's next slot and its wrap counter: the first slot whose AVAIL bit differs from slot 0's;
- * with none, a lap has just ended. `words` has four words a slot.
- */
-export function driverPosition(words: Uint32Array, size: number): RingPosition {
-  const first = words[3] & AVAIL;
-  for (let slot = 1; slot < size; slot++) {
-    if ((words[slot * 4 + 3] & AVAIL) !== first) return { index: slot, wrap: first !== 0 };
-  }
-  return { index: 0, wrap: first === 0 };
+/** A position read off the flags. */
+export interface DerivedPosition extends RingPosition {
+  /** The driver is in the middle of posting a list: where it stands is then the likely, not the sure. */
+  readonly posting: boolean;
 }
 
 /**
- * How many slots before the driver's position look available: AVAIL and USED differ. A completed
+ * The driver's next slot and its wrap counter: the first slot whose AVAIL bit differs from slot 0's;
+ * with none, a lap has just ended. `words` has four words a slot.
+ *
+ * A list's first flags are stored last (2.8.21). Until then its other slots are ahead of the driver:
+ *
+ * ```text
+ * slot   0   1   2   3   4   5   6   7     n: already of the new list, h: its first slot
+ *        x   x   h   n   n   .   .   .     the first to differ is h, as it should be
+ *        h   n   n   .   .   .   .   .     the first to differ is behind h, which is slot 0
+ *        n   n   x   x   x   x   h   n     the list goes over the end of the ring
+ * ```
+ */
+export function driverPosition(words: Uint32Array, size: number): DerivedPosition {
+  const first = words[3] & AVAIL;
+  const differs = nextSlot(words, 1, size, first ^ AVAIL);
+  if (differs === size) return { index: 0, wrap: first === 0, posting: false };
+  const again = nextSlot(words, differs, size, first);
+  if (again === size) return { index: differs, wrap: first !== 0, posting: false };
+  const after = nextSlot(words, again, size, first ^ AVAIL);
+  const alone = after === again + 1 && nextSlot(words, after, size, first) === size;
+  const overTheEnd = again > differs + 1 && alone;
+  const fromZero = !overTheEnd && differs === 1 && after === size;
+  const index = fromZero ? 0 : overTheEnd ? again : differs;
+  return { index, wrap: (first === 0) === (fromZero || overTheEnd), posting: true };
+}
+
+/** The next slot with that AVAIL bit, or the size. */
+function nextSlot(words: Uint32Array, from: number, size: number, avail: number): number {
+  let slot = from;
+  while (slot < size && (words[slot * 4 + 3] & AVAIL) !== avail) slot++;
+  return slot;
+}
+
+/**
+ * How many slots before the driver's position look available in the lap that they are of. A completed
  * list keeps its stale slots after the first, so this is exact only for lists of one slot.
  */
 export function outstanding(words: Uint32Array, driver: RingPosition, size: number): number {
-  let slot = driver.index;
+  let { index: slot, wrap } = driver;
   for (let run = 0; run < size; run++) {
-    slot = slot === 0 ? size - 1 : slot - 1;
-    if (availBit(words, slot) === usedBit(words, slot)) return run;
+    if (slot === 0) [slot, wrap] = [size, !wrap];
+    slot--;
+    if (availBit(words, slot) !== wrap || usedBit(words, slot) === wrap) return run;
   }
   return size;
 }

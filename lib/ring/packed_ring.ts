@@ -103,12 +103,23 @@ export class PackedRing implements Ring {
     return low === null || high === null ? null : (low | (high << 16)) >>> 0;
   }
 
-  /** Whether the flags at either position are not any more what the copy says. */
+  /**
+   * Whether the ring has moved since it was copied first. Flags alone would not tell that it went
+   * round twice: the descriptors at both positions and the one posted last must be what they were.
+   */
   #moved({ used, available }: PackedSpan, words: Uint32Array): boolean {
-    return [used, available].some(({ index }) => {
-      const now = this.areas.descriptor.load16(index * 16 + 14);
-      return now !== null && now !== words[index * 4 + 3] >>> 16;
-    });
+    const newest = available.index === 0 ? this.config.size - 1 : available.index - 1;
+    return !this.areas.descriptor.same(words, used.index, available.index, newest);
+  }
+
+  /** The same after a walk: where the device's position is a guess any list may be its next. */
+  #movedSince(span: PackedSpan, { early, slots, count }: PackedWalk): boolean {
+    if (this.#moved(span, early)) return true;
+    if (span.exact) return false;
+    for (let chain = 0; chain < count; chain++) {
+      if (!this.areas.descriptor.same(early, slots[chain])) return true;
+    }
+    return false;
   }
 }
 

@@ -37,12 +37,13 @@ export function packedSpan(words: Uint32Array, config: RingConfig): PackedSpan {
   if (start !== undefined) {
     return { available: driverAfter(words, start, size), used: start, exact: true };
   }
-  const available = driverPosition(words, size);
+  const { posting, ...available } = driverPosition(words, size);
   const run = outstanding(words, available, size);
   const used = told(words, config, available, run);
-  return used === null
+  const span = used === null
     ? derivedSpan(words, available, run, size)
     : { available, used, exact: true };
+  return posting ? { ...span, exact: false } : span;
 }
 
 /**

@@ -140,6 +140,7 @@ export class SplitSnapshot implements RingSnapshot {
 
   /** At once, not on demand: a closer look may have to read tables that the walk has not copied. */
   #lookClosely(): void {
+    if (this.walk.doubtful.length === 0) return;
     const afford = this.#budget();
     for (const chain of this.walk.doubtful) {
       if (!afford()) return this.#stop(`chain ${chain}`, "faulty chains");

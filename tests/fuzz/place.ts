@@ -29,7 +29,8 @@ export function roomOf(random: Random, world: World): Room {
         const address = somewhere(random, world.spans[space], length, align);
         if (address === null) continue;
         const bytes = bytesUnder(world, space, address, length);
-        if (bytes.some((one) => taken.some((other) => overlap(one, other)))) continue;
+        const others = (n: number) => [...taken, ...bytes.slice(n + 1)];
+        if (bytes.some((one, n) => others(n).some((other) => overlap(one, other)))) continue;
         taken.push(...bytes);
         return address;
       }

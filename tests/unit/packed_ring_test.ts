@@ -79,6 +79,11 @@ const POSITIONS: readonly (readonly [why: string, picture: string, reading: stri
   ["another id: not the rest of it", "AU4 A>9 A5 A6 . .", "1'?-4' 5:1+2 6:3"],
   ["an indirect list stands alone", "AU4 A*4 . . .", "1'?-2' 4:0+1"],
   ["one buffer at a time has the same id", "AU4 AU4 A4 . .", "2'?-3' 4:2"],
+  ["a list is being posted: its first slot is old still", "AU0 AU1 . A4 A4 .", "2'?-2'"],
+  ["… the first slot of the lap", "AU0 U>7 U7 AU3 AU4 AU5", "0?-0"],
+  ["… over the end of the ring", "U7 AU1 AU2 AU3 AU4 .", "5'?-5'"],
+  ["… over it, with a list before it", "U7 AU1 AU2 A>3 A3 . A7", "3'?-5' 3:3+4"],
+  ["… and its slots are not outstanding yet", "U>4 U4 A>0 U>0 U0", "0?-2 4:0+1"],
   ["a single slot", "A0", "0'?-0 0:0"],
   ["a single slot, used", "AU0", "0-0"],
 ];

@@ -44,16 +44,16 @@ function before({ index, wrap }: Place, count: number, size: number): Place {
 /** `start`, else a `used` that the ring bears out, else what the flags say. */
 export function positions(slots: Slots, { start, used, size }: RingConfig): Positions {
   if (start !== undefined && start.index < size) return { ...known(slots, start), exact: true };
-  const available = driverPlace(slots);
+  const { posting, ...available } = driverPlace(slots);
   const run = runBefore(slots, available);
   const hint = used !== undefined && used.index < size
     ? bornOut(slots, used.index, available, run)
     : null;
-  if (hint !== null) return { used: hint, available, exact: true };
+  if (hint !== null) return { used: hint, available, exact: !posting };
   const stale = run < size ? staleSlots(slots, available, run) : 0;
   const from = before(available, run - stale, size);
   const fresh = run < size && from.index === 0 && !slots.written(size - 1);
-  return { used: from, available, exact: run === 0 || fresh };
+  return { used: from, available, exact: !posting && (run === 0 || fresh) };
 }
 
 /**
@@ -98,17 +98,28 @@ function withDevice({ flags }: Slots, slot: number): boolean {
   return ((flags(slot) & AVAIL) !== 0) !== ((flags(slot) & USED) !== 0);
 }
 
-/** The first slot whose AVAIL is not slot 0's: the driver has not been there in this lap. */
-function driverPlace({ size, flags }: Slots): Place {
-  const avail = Array.from({ length: size }, (_, slot) => (flags(slot) & AVAIL) !== 0);
-  const index = avail.findIndex((bit) => bit !== avail[0]);
-  return index < 0 ? { index: 0, wrap: !avail[0] } : { index, wrap: avail[0] };
+/**
+ * The first slot whose AVAIL is not slot 0's: the driver has not been there in this lap. Where the
+ * bits change more than once a list is being posted, whose first slot (old, while others are new
+ * already) is the place: slot 0, or the last old one before the end of the ring, or the usual one.
+ */
+function driverPlace({ size, flags }: Slots): Place & { posting: boolean } {
+  const bits = Array.from({ length: size }, (_, slot) => (flags(slot) & AVAIL) !== 0)
+    .map((bit, _, all) => bit === all[0] ? "a" : "b").join("");
+  const wrap = (flags(0) & AVAIL) !== 0;
+  const index = bits.indexOf("b");
+  if (index < 0) return { index: 0, wrap: !wrap, posting: false };
+  if (/^a+b+$/.test(bits)) return { index, wrap, posting: false };
+  const over = /^(a+bb+)ab*$/.exec(bits);
+  if (over !== null) return { index: over[1].length, wrap: !wrap, posting: true };
+  if (/^ab+a+$/.test(bits)) return { index: 0, wrap: !wrap, posting: true };
+  return { index, wrap, posting: true };
 }
 
-/** How many slots before a place look available. */
+/** How many slots before a place are available in the lap that they are reached in. */
 function runBefore(slots: Slots, place: Place): number {
   let run = 0;
-  while (run < slots.size && withDevice(slots, before(place, run + 1, slots.size).index)) run++;
+  while (run < slots.size && isAvailable(slots, before(place, run + 1, slots.size))) run++;
   return run;
 }
 
