@@ -33,7 +33,7 @@ export function kickWaysJson(ways: readonly Kick[], chosen: Kick | null): unknow
     possible: way.possible === true,
     reason: way.possible === true ? null : way.possible,
     signals: way.possible === true ? way.describe() : null,
-    last_resort: way.lastResort,
+    lastResort: way.lastResort,
     taken: way === chosen,
   }));
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import config from "../../deno.json" with { type: "json" };
+import { checkOutput } from "./schemas.ts";
 
 /** The repository: where a run starts. */
 export const ROOT = new URL("../../", import.meta.url);
@@ -48,11 +49,13 @@ function command(args: readonly string[], options: RunOptions): Deno.Command {
   });
 }
 
-/** Runs to the end. */
+/** Runs to the end. JSON that it prints must be as its schema says. */
 export async function guestmem(args: readonly string[], options: RunOptions = {}): Promise<Run> {
   const { code, stdout, stderr } = await command(args, options).output();
   const decoder = new TextDecoder();
-  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+  const out = decoder.decode(stdout);
+  checkOutput(out);
+  return { code, out, err: decoder.decode(stderr) };
 }
 
 /** Runs to the end and gives stdout as bytes. */
