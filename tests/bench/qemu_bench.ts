@@ -151,69 +151,69 @@ async function peak(args: string[]): Promise<number> {
   return most;
 }
 
-async function dumpAgainst(populated: number, folder: string): Promise<void> {
-  await using guest = await startBootSector({ size: "1G" });
-  const ram = ramPath(guest.pid);
-  await populate(ram, 128 << 20, populated);
-  const blocks = () => Deno.statSync(ram).blocks ?? 0;
-  const before = blocks();
-  const ours = [
-    "run",
-    "--quiet",
-    "--no-check",
-    "-A",
-    CLI,
-    "dump",
-    "mem",
-    `qemu:${guest.pid}`,
-    "0",
-    "1G",
-  ];
-  const args = [...ours, "--format", "raw", "-o", `${folder}/ours`];
-  const [mine, cp, theirs]: number[][] = [[], [], []];
-  using monitor = await Monitor.connect(guest.qmp);
-  for (let n = 0; n < ROUNDS; n++) {
-    for (const name of ["ours", "cp", "pmemsave"]) {
-      await Deno.remove(`${folder}/${name}`).catch(() => {});
-    }
-    cp.push(await timed(() => run("cp", [ram, `${folder}/cp`])));
-    const filename = `${folder}/pmemsave`;
-    theirs.push(await timed(() => monitor.execute("pmemsave", { val: 0, size: GIB, filename })));
-    mine.push(await timed(() => run(Deno.execPath(), args)));
-  }
-  const what = `dump mem, ${(populated >> 20)} MiB of 1 GiB real`;
-  row(what, median(mine), "cp of the memfd", median(cp));
-  row(what, median(mine), "pmemsave", median(theirs));
-  const added = await peak(args) -
-    await peak(["run", "--quiet", "--no-check", "-A", CLI, "--version"]);
-  console.log(
-    `  resident memory added: ${
-      (added / 1024).toFixed(0)
-    } MiB; guest blocks before ${before}, after our dumps alone:`,
-  );
-  await freshBlocks(populated, args.at(-1)!);
+/** One command on a connection of its own. */
+async function command(
+  path: string,
+  name: string,
+  args: Record<string, unknown> = {},
+): Promise<void> {
+  using monitor = await Monitor.connect(path);
+  await monitor.execute(name, args);
 }
 
-/** pmemsave makes sparse memory real, so what our own dump does is looked at on a guest of its own. */
-async function freshBlocks(populated: number, output: string): Promise<void> {
+/** Times of one round in milliseconds, and 512-byte blocks of guest memory around our own dump. */
+interface DumpRound {
+  readonly mine: number;
+  readonly cp: number;
+  readonly pmemsave: number;
+  readonly blocks: readonly [before: number, after: number];
+}
+
+/** `dump mem` of 1 GiB of a process. */
+function dumpArguments(pid: number, output: string): string[] {
+  const run = ["run", "--quiet", "--no-check", "-A", CLI];
+  return [...run, "dump", "mem", `qemu:${pid}`, "0", "1G", "--format", "raw", "-o", output];
+}
+
+/**
+ * One round on a guest of its own, pmemsave last: it touches every page, and makes sparse memory real.
+ * The guest spins; stopped, it leaves the processors to what is compared.
+ */
+async function dumpRound(populated: number, folder: string): Promise<DumpRound> {
   await using guest = await startBootSector({ size: "1G" });
   const ram = ramPath(guest.pid);
   await populate(ram, 128 << 20, populated);
-  const before = Deno.statSync(ram).blocks;
-  const args = [
-    "run",
-    "--quiet",
-    "--no-check",
-    "-A",
-    CLI,
-    "dump",
-    "mem",
-    `qemu:${guest.pid}`,
-    "0",
-    "1G",
-  ];
-  run(Deno.execPath(), [...args, "--format", "raw", "-o", output]);
-  console.log(`  st_blocks ${before} before, ${Deno.statSync(ram).blocks} after`);
+  await command(guest.qmp, "stop");
+  const blocks = () => Deno.statSync(ram).blocks ?? 0;
+  const before = blocks();
+  const cp = await timed(() => run("cp", [ram, `${folder}/cp`]));
+  const mine = await timed(() => run(Deno.execPath(), dumpArguments(guest.pid, `${folder}/ours`)));
+  const after = blocks();
+  const save = { val: 0, size: GIB, filename: `${folder}/pmemsave` };
+  const pmemsave = await timed(() => command(guest.qmp, "pmemsave", save));
+  for (const name of ["ours", "cp", "pmemsave"]) await Deno.remove(`${folder}/${name}`);
+  return { mine, cp, pmemsave, blocks: [before, after] };
+}
+
+async function dumpAgainst(populated: number, folder: string): Promise<void> {
+  const rounds: DumpRound[] = [];
+  for (let n = 0; n < ROUNDS; n++) rounds.push(await dumpRound(populated, folder));
+  const mine = median(rounds.map((round) => round.mine));
+  const what = `dump mem, ${populated >> 20} MiB of 1 GiB real`;
+  row(what, mine, "cp of the memfd", median(rounds.map((round) => round.cp)));
+  row(what, mine, "pmemsave", median(rounds.map((round) => round.pmemsave)));
+  const [before, after] = rounds[0].blocks;
+  console.log(`  blocks of guest memory: ${before} before our dump, ${after} after`);
+}
+
+async function residentMemory(folder: string): Promise<void> {
+  await using guest = await startBootSector({ size: "1G" });
+  await populate(ramPath(guest.pid), 128 << 20, GIB - (128 << 20));
+  const most = await peak(dumpArguments(guest.pid, `${folder}/ours`));
+  const least = await peak(["run", "--quiet", "--no-check", "-A", CLI, "--version"]);
+  console.log(
+    `dump mem of 1 GiB adds ${((most - least) / 1024).toFixed(0)} MiB to the resident memory`,
+  );
 }
 
 if (import.meta.main) {
@@ -225,6 +225,7 @@ if (import.meta.main) {
     await ringAgainstMonitor();
     await dumpAgainst(GIB - (128 << 20), folder);
     await dumpAgainst(64 << 20, folder);
+    await residentMemory(folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
