@@ -24,7 +24,8 @@ export interface RingConfig {
   readonly features: bigint;
   /**
    * Where the walk starts, if not at the used index: a consumer's next position. Split: free-running
-   * index. Packed: slot and wrap counter; one that is no slot is a finding and not used.
+   * index; one that the used index has passed is out of date, and not used. Packed: slot and wrap
+   * counter; one that is no slot is a finding, and not used.
    */
   readonly start?: RingPosition;
   /** How far the device has fetched, where it is known (split: index; packed: slot). */

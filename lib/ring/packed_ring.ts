@@ -12,7 +12,7 @@ import type { Areas } from "./check_config.ts";
 import { FEATURE, type RingConfig, type RingPosition } from "./config.ts";
 import { slotsBetween } from "./packed_position.ts";
 import { PackedSnapshot } from "./packed_snapshot.ts";
-import { type PackedSpan, packedSpan } from "./packed_start.ts";
+import { type PackedSpan, packedSpan, spanFrom } from "./packed_start.ts";
 import { PackedWalk } from "./packed_walk.ts";
 import type { Ring, RingIndices, RingSide, RingSnapshot, SnapshotOptions } from "./snapshot.ts";
 import { EVENT } from "./spec.ts";
@@ -64,7 +64,7 @@ export class PackedRing implements Ring {
     const { start } = this.config;
     if (start !== undefined && !none) {
       walk.run(start);
-      return { available: walk.end, used: start, exact: true };
+      return spanFrom(walk.early, this.config, walk.end);
     }
     const span = packedSpan(walk.early, this.config);
     walk.run(none ? span.available : span.used);

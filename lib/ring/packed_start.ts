@@ -16,6 +16,7 @@ import {
   driverPosition,
   outstanding,
   positionBefore,
+  slotsBetween,
   usedBit,
 } from "./packed_position.ts";
 import { DESC_F } from "./spec.ts";
@@ -34,9 +35,7 @@ export interface PackedSpan {
 /** Both positions, as told or derived from the flags of a private copy. */
 export function packedSpan(words: Uint32Array, config: RingConfig): PackedSpan {
   const { size, start } = config;
-  if (start !== undefined) {
-    return { available: driverAfter(words, start, size), used: start, exact: true };
-  }
+  if (start !== undefined) return spanFrom(words, config, driverAfter(words, start, size));
   const { posting, ...available } = driverPosition(words, size);
   const run = outstanding(words, available, size);
   const used = told(words, config, available, run);
@@ -44,6 +43,25 @@ export function packedSpan(words: Uint32Array, config: RingConfig): PackedSpan {
     ? derivedSpan(words, available, run, size)
     : { available, used, exact: true };
   return posting ? { ...span, exact: false } : span;
+}
+
+/**
+ * The span of a ring that is walked from `config.start`, where it is given, to `available`. What the
+ * device has fetched and not used stands before the start, as far as `config.used` says.
+ */
+export function spanFrom(
+  words: Uint32Array,
+  { size, start, used }: RingConfig,
+  available: RingPosition,
+): PackedSpan {
+  const from = start as RingPosition;
+  const known = { available, used: from, exact: true };
+  if (used === undefined) return known;
+  const back = (from.index - used.index + size) % size;
+  if (back + slotsBetween(from, available, size) > size) return known;
+  return back <= outstanding(words, from, size)
+    ? { ...known, used: positionBefore(from, back, size) }
+    : known;
 }
 
 /**

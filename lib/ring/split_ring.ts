@@ -81,7 +81,8 @@ export class SplitRing implements Ring {
       const text = `used index ${used} is ${ahead} ahead of available index ${available}`;
       findings.push(finding("split", "used-ahead", "used ring", text));
     }
-    const first = start?.index ?? used;
+    const passed = start !== undefined && outstanding <= size && isBehind(start.index, used);
+    const first = start === undefined || passed ? used : start.index;
     let count = (available - first) & 0xffff;
     if (count > size) {
       if (start !== undefined || !usedAhead) {
@@ -91,7 +92,7 @@ export class SplitRing implements Ring {
       count = 0;
     }
     if (options.chains === "none") count = 0;
-    return { first, count, findings };
+    return { first, count, findings, own: start !== undefined && !passed };
   }
 
   /** Whether an index is not any more what it was. */
@@ -114,4 +115,10 @@ export class SplitRing implements Ring {
       used: { index: used, flags: usedFlags, event: availEvent, wrap: null, eventWrap: null },
     };
   }
+}
+
+/** Whether a free-running index comes before another: by less than half of all there are. */
+function isBehind(index: number, other: number): boolean {
+  const ahead = (other - index) & 0xffff;
+  return ahead > 0 && ahead < 0x8000;
 }

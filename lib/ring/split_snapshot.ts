@@ -26,6 +26,8 @@ export interface SplitExtent {
   /** Free-running index. */
   readonly first: number;
   readonly count: number;
+  /** It is a consumer's own position: what is from there on nobody has used yet. */
+  readonly own: boolean;
   readonly findings: readonly Finding[];
 }
 
@@ -216,7 +218,7 @@ export class SplitSnapshot implements RingSnapshot {
    * be done already, and its descriptors in use again; but never one that a consumer has yet to see.
    */
   #mayBeStale(chain: number, usedRing: UsedRing | null): boolean {
-    if (this.config.start !== undefined || (this.config.features & FEATURE.IN_ORDER) !== 0n) {
+    if (this.extent.own || (this.config.features & FEATURE.IN_ORDER) !== 0n) {
       return false;
     }
     return usedRing?.has(this.walk.head(chain)) ?? false;

@@ -124,8 +124,12 @@ function hints(
     const { index, wrap } = random.pick(ends);
     return { index: format === "split" ? index % 65536 : index, wrap };
   };
+  // A split ring's consumer may have been asked long ago.
+  const old = () => ({ index: (used.index - random.below(1000) + 65536) % 65536, wrap: true });
+  const start = () =>
+    random.oneIn(2) ? used : format === "split" && random.oneIn(2) ? old() : position();
   return {
-    ...(ordered && random.oneIn(4) ? { start: random.oneIn(2) ? used : position() } : {}),
+    ...(ordered && random.oneIn(4) ? { start: start() } : {}),
     ...(random.oneIn(4) ? { used } : {}),
     ...(random.oneIn(4) ? { fetched: position() } : {}),
   };

@@ -112,6 +112,10 @@ function checkTruth(
   if (config.format === "packed" && available.wrap !== truth.available.wrap) {
     fail("wrap", available.wrap, truth.available.wrap);
   }
+  const told = config.start === undefined || config.used !== undefined;
+  if (exact && told && truth.ordered && used.index !== truth.used.index) {
+    fail("used", used, truth.used);
+  }
   if (config.start !== undefined) return checkChains(snapshot, config, truth, options);
   if (exact && used.index !== truth.used.index) fail("used", used, truth.used);
   if (exact && truth.ordered) checkChains(snapshot, config, truth, options);
@@ -126,7 +130,9 @@ function checkChains(
 ): void {
   if (options.chains === "none") return;
   const { start } = config;
-  const skipped = start === undefined
+  const isEnd = start !== undefined &&
+    truth.outstanding.some(({ end }) => end.index % 65536 === start.index);
+  const skipped = start === undefined || !isEnd
     ? 0
     : 1 + truth.outstanding.findIndex(({ end }) =>
       end.index % 65536 === start.index && (config.format === "split" || end.wrap === start.wrap)

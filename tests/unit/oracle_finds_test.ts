@@ -270,3 +270,14 @@ Deno.test("all chains of a hostile ring can be taken, and are bounded together",
     ["chain-too-long @ available ring slot 32767"],
   ]);
 });
+
+Deno.test("a consumer's position that the used index has passed is out of date", () => {
+  //  0 s────u──a        what is before u went back: its descriptors are the driver's again
+  const drawn = new DrawnRing(drawnConfig("split", 4, { start: { index: 65530, wrap: true } }))
+    .descriptor(0, { address: AT.buffers, length: 4 })
+    .descriptor(1, { address: AT.buffers, length: 4 })
+    .available(100, [0, 1]).used(100, []);
+  const snapshot = openRing(drawn.memory, drawn.config).snapshot();
+  assertEquals([snapshot.findings, snapshot.chainCount], [[], 2]);
+  assertEquals(snapshot.chain(0).slot, 0);
+});

@@ -102,6 +102,11 @@ const TOLD: readonly (readonly [
   ["a consumer's own position", "A0 A1 A2 .", { start: at(1) }, "1'-3' 1:1 2:2"],
   ["… in a lap that is not there yet", "A0 A1 A2 .", { start: at(1, false) }, "1-1"],
   ["… where all is done", "AU0 A>1 A0 .", { start: at(3) }, "3'-3'"],
+  ["a consumer's own, and the device's before it", "A0 A1 A2 .", {
+    start: at(1),
+    used: at(0),
+  }, "0'-3' 1:1 2:2"],
+  ["… which has passed that", "AU0 A1 A2 .", { start: at(1), used: at(0) }, "1'-3' 1:1 2:2"],
   ["the device's, with a stale list before it", "AU4 A>9 A5 A6 .", { used: at(3) }, "3'-4' 6:3"],
   [
     "… whatever its wrap counter is said to be",

@@ -56,7 +56,13 @@ export function readPacked(
     return nothing([...findings, found("ring-outside-memory", "ring")]);
   }
   const { used, available, exact } = positions(slotsOf(memory, config), config);
-  const ring = { ...rulesOf(memory, config), config, first: used, exact, owners: new Map() };
+  const ring = {
+    ...rulesOf(memory, config),
+    config,
+    first: config.start ?? used,
+    exact,
+    owners: new Map(),
+  };
   const lists = options.chains === "none" ? [] : readLists(ring);
   const indices = readIndices(memory, config, { used, available, exact });
   if (indices === null) return nothing([...findings, found("ring-outside-memory", "ring")]);

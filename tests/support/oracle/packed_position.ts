@@ -43,7 +43,10 @@ function before({ index, wrap }: Place, count: number, size: number): Place {
 
 /** `start`, else a `used` that the ring bears out, else what the flags say. */
 export function positions(slots: Slots, { start, used, size }: RingConfig): Positions {
-  if (start !== undefined && start.index < size) return { ...known(slots, start), exact: true };
+  if (start !== undefined && start.index < size) {
+    const available = known(slots, start);
+    return { used: fetchedBefore(slots, start, used, available), available, exact: true };
+  }
   const { posting, ...available } = driverPlace(slots);
   const run = runBefore(slots, available);
   const hint = used !== undefined && used.index < size
@@ -74,8 +77,8 @@ function bornOut(slots: Slots, slot: number, available: Place, run: number): Pla
 }
 
 /** The driver stands behind the lists that begin at the device's known place. */
-function known(slots: Slots, used: Place): { used: Place; available: Place } {
-  let available = used;
+function known(slots: Slots, start: Place): Place {
+  let available = start;
   let left = slots.size;
   while (left > 0 && isAvailable(slots, available)) {
     let more = true;
@@ -86,7 +89,27 @@ function known(slots: Slots, used: Place): { used: Place; available: Place } {
       more &&= left > 0 && isAvailable(slots, available);
     }
   }
-  return { used, available };
+  return available;
+}
+
+/**
+ * Where a consumer starts there may be lists before that it has fetched and not used: from `used` on,
+ * if all of that is available and not more than a lap.
+ */
+function fetchedBefore(
+  slots: Slots,
+  start: Place,
+  used: Place | undefined,
+  available: Place,
+): Place {
+  if (used === undefined || used.index >= slots.size) return start;
+  const ahead = available.index - start.index + (available.wrap === start.wrap ? 0 : slots.size);
+  for (let count = 0; count < slots.size; count++) {
+    const place = before(start, count, slots.size);
+    if (count > 0 && !isAvailable(slots, place)) return start;
+    if (place.index === used.index) return count + ahead <= slots.size ? place : start;
+  }
+  return start;
 }
 
 function isAvailable({ flags }: Slots, { index, wrap }: Place): boolean {

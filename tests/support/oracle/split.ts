@@ -29,6 +29,8 @@ const IN_ORDER = 1n << 35n;
 interface Split extends OracleRules {
   readonly config: RingConfig;
   readonly indices: OracleIndices;
+  /** Chains are walked from a consumer's own position. */
+  readonly own: boolean;
   /** Heads in the last ring full of used elements. */
   readonly usedHeads: ReadonlySet<number>;
   /** The chain that each descriptor was first seen in. */
@@ -57,8 +59,9 @@ export function readSplit(
     !areaReadable(memory, config, "descriptor", 16 * size)
   ) return nothing([...findings, found("ring-outside-memory", "ring")], indices);
   const usedHeads = new Set(usedElements(memory, config, indices.used.index).map(({ id }) => id));
-  const ring = { ...rulesOf(memory, config), config, indices, usedHeads, owners: new Map() };
-  const { first, count, findings: jumps } = extent(config, indices);
+  const { first, count, own, findings: jumps } = extent(config, indices);
+  const rules = rulesOf(memory, config);
+  const ring = { ...rules, config, indices, own, usedHeads, owners: new Map() };
   const outstanding = Array.from(
     { length: options.chains === "none" ? 0 : count },
     (_, n) => outstandingChain(ring, first, n),
@@ -110,17 +113,21 @@ function suppression({ available, used }: OracleIndices): OracleReport["suppress
 function extent(
   { size, start }: RingConfig,
   { available, used }: OracleIndices,
-): { first: number; count: number; findings: string[] } {
+): { first: number; count: number; own: boolean; findings: string[] } {
   const between = (from: number, to: number) => (to - from % 65536 + 2 * 65536) % 65536;
   const findings: string[] = [];
   const ahead = between(used.index, available.index) > size &&
     between(available.index, used.index) <= size;
   if (ahead) findings.push(found("used-ahead", "used ring"));
-  const first = start?.index ?? used.index;
+  const behind = start === undefined ? 0 : between(start.index, used.index);
+  const sane = between(used.index, available.index) <= size;
+  // A consumer can not have used what it has not taken: a start behind that is out of date.
+  const own = start !== undefined && !(sane && behind > 0 && behind < 32768);
+  const first = own ? start.index : used.index;
   const count = between(first, available.index);
-  if (count <= size) return { first, count, findings };
+  if (count <= size) return { first, count, own, findings };
   if (start !== undefined || !ahead) findings.push(found("avail-jump", "available ring"));
-  return { first, count: 0, findings };
+  return { first, count: 0, own, findings };
 }
 
 /** 2.7.8: the elements before the used index, a ring full at most, oldest first. */
@@ -206,8 +213,8 @@ function checkOwner(
  * A device may complete out of order; then an outstanding entry may be done already. Not in a
  * ring with IN_ORDER, nor from a consumer's own position on.
  */
-function mayBeStale({ config, usedHeads }: Split, head: number): boolean {
-  return config.start === undefined && (config.features & IN_ORDER) === 0n && usedHeads.has(head);
+function mayBeStale({ config, own, usedHeads }: Split, head: number): boolean {
+  return !own && (config.features & IN_ORDER) === 0n && usedHeads.has(head);
 }
 
 /** In flight is what the device has fetched: as `fetched` says, else avail_event. */
