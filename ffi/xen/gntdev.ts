@@ -65,7 +65,7 @@ export interface Gntdev extends Disposable {
   mapWritableGrants(domain: number, refs: readonly number[]): WritableGrants;
   /** What Xen says of each reference without mapping it; null where the kernel can not ask. */
   probe(domain: number, refs: readonly number[]): (GrantFault | null)[] | null;
-  /** Offset and pages of the mapping that starts at an address (IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR). */
+  /** Offset and pages of the mapping at an address (IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR). */
   offsetOf(address: bigint): { readonly offset: bigint; readonly count: number };
 }
 

@@ -6,7 +6,7 @@
  */
 import { awaitConsole as awaitLog, HERE, run } from "./xl.ts";
 
-export { run, sys } from "./xl.ts";
+export { run, sys, textOf } from "./xl.ts";
 
 /** A guest that xl made. */
 export interface XlGuest {
@@ -67,12 +67,6 @@ export function sharedBy(guest: XlGuest): Shared {
     port: all(/PORT port=(\d+)/g)[0],
     plainFrame: all(/PLAIN pfn=([0-9a-f]+)/g, 16)[0],
   };
-}
-
-/** Text up to its NUL. */
-export function textOf(bytes: Uint8Array): string {
-  const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
 /** Remembers a line that the live test prints at its end. */

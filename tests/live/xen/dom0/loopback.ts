@@ -82,7 +82,7 @@ Deno.test("the offset of a mapping is found by its address", () => {
   using gntdev = openGntdev({ ...sys, mmap });
   using _grants = gntdev.mapGrants(0, offered.refs);
   assertEquals(gntdev.offsetOf(mapped.at(-1)!).count, 3);
-  assertThrows(() => gntdev.offsetOf(mapped.at(-1)! + 4096n), SyscallError);
+  assertThrows(() => gntdev.offsetOf(4096n), SyscallError);
 });
 
 Deno.test("a use after the mapping is closed touches nothing", () => {

@@ -6,11 +6,10 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { openQueue } from "../../../../lib/guest/open_queue.ts";
-import { reportRing, typeOf } from "../../../../lib/guest/ring_report.ts";
 import { openTarget } from "../../../../lib/source/attach.ts";
 import { openXenHost } from "../../../../lib/xen/host.ts";
 import { readGrantTable } from "../../../../lib/xen/read_grants.ts";
-import { awaitConsole, HERE, run, sys } from "./xl.ts";
+import { awaitConsole, HERE, run, sys, textOf } from "./xl.ts";
 
 const DISK = "/tmp/disk.img";
 
@@ -52,14 +51,14 @@ Deno.test("an HVM guest's virtio-blk: its ring through foreign mapping", async (
   const [queue] = device.queues;
   const indices = openQueue(attachment, queue)!.indices()!;
   assert(indices.used.index > 0 && indices.inFlight === 0, JSON.stringify(indices));
-  const ring = queue.ring!;
-  const selected = { device, queue: { ...queue, ring }, target: "" };
-  const options = { chains: "recent", recentCount: 8 } as const;
-  const report = reportRing(attachment.memory, selected, await typeOf(device), options);
-  const requests = Array.from(
-    { length: report.snapshot.chainCount },
-    (_, n) => report.request(report.snapshot.chain(n))?.summary ?? "",
+  const disk = await Deno.readFile(DISK);
+  assertEquals(textOf(disk.subarray(8 * 512, 9 * 512)), "sector eight, by the guest\n");
+  // The driver has freed those chains since, but their descriptors still name its memory.
+  const recent = openQueue(attachment, queue)!.snapshot({ chains: "recent", recentCount: 4 });
+  const statuses = Array.from(
+    { length: recent.chainCount },
+    (_, n) => recent.chain(n).descriptors[0].status,
   );
-  assert(requests.some((text) => text.startsWith("OUT sector 8")), requests.join("; "));
+  assertEquals([statuses, recent.findings], [["ok", "ok", "ok", "ok"], []]);
   await run("xl", "destroy", "hvm1");
 });

@@ -31,3 +31,9 @@ export async function awaitConsole(path: string, line: RegExp, seconds = 120): P
   }
   throw new Error(`${path} never had ${line}: ${text.slice(-500)}`);
 }
+
+/** Text up to its NUL. */
+export function textOf(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
