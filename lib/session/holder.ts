@@ -102,13 +102,15 @@ export function createHolder(session: string, sys: Sys = openSys()): Holder {
   async function map(options: MapOptions): Promise<string> {
     refuseOwn(options.target);
     const name = reserve(options.name, "m");
+    const ending = new AbortController();
     try {
-      const held = await attach(sys, name, options);
-      entries.set(name, {
-        held,
-        info: () => heldInfo(held),
-        close: () => held.alone(() => Promise.resolve(held.attachment[Symbol.asyncDispose]())),
-      });
+      const held = await attach(sys, name, options, ending);
+      const dispose = async () => await held.attachment[Symbol.asyncDispose]();
+      const close = () => {
+        ending.abort(new DOMException("the mapping is let go of", "AbortError"));
+        return held.alone(dispose);
+      };
+      entries.set(name, { held, info: () => heldInfo(held), close });
       return name;
     } catch (error) {
       entries.delete(name);
@@ -178,13 +180,25 @@ function refuseOwn(target: string): void {
   throw new SourceError("session", "map", "unsupported", text, "map the guest's own target");
 }
 
-async function attach(sys: Sys, name: string, options: MapOptions): Promise<Held> {
-  const { target, write, layout, add, replace, signal, log } = options;
-  const how = { sys, write, layout, add, replace, signal, log };
-  const attachment = await openTarget(target, how);
-  const since = Date.now();
-  const alone = oneAtATime();
-  return { name, of: target, write, since, attachment, alone, refreshed: performance.now() };
+/** Who asks may give up on attaching; what is held then lives on until `ending`. */
+async function attach(
+  sys: Sys,
+  name: string,
+  options: MapOptions,
+  ending: AbortController,
+): Promise<Held> {
+  const { target, write, layout, add, replace, signal: asking, log } = options;
+  asking?.throwIfAborted();
+  const giveUp = () => ending.abort(asking?.reason);
+  asking?.addEventListener("abort", giveUp, { once: true });
+  try {
+    const how = { sys, write, layout, add, replace, signal: ending.signal, log };
+    const attachment = await openTarget(target, how);
+    const [since, refreshed] = [Date.now(), performance.now()];
+    return { name, of: target, write, since, attachment, alone: oneAtATime(), refreshed };
+  } finally {
+    asking?.removeEventListener("abort", giveUp);
+  }
 }
 
 function heldInfo({ name, of, write, since, attachment }: Held): HeldInfo {
