@@ -1,12 +1,12 @@
 /**
- * The schemas of `schemas/`, against which every line of JSON is held.
+ * The schemas of `cli/schemas/`, against which every line of JSON is held.
  *
  * @module
  */
 import { Ajv2020 as Ajv, type ValidateFunction } from "ajv";
 
 /** Where the files are. */
-export const SCHEMAS = new URL("../../schemas/", import.meta.url);
+export const SCHEMAS = new URL("../../cli/schemas/", import.meta.url);
 
 /** What the shapes share; no shape itself. */
 const COMMON = "common.1.json";
@@ -64,7 +64,7 @@ export function faultsOf(line: string): string {
   const value: unknown = JSON.parse(line);
   const name = String((value as { schema?: unknown } | null)?.schema);
   const validate = compiled.get(name) ?? compile(name);
-  if (validate === null) return `"${name}" has no file in schemas/`;
+  if (validate === null) return `"${name}" has no file in cli/schemas/`;
   if (validate(value)) return "";
   const [first, ...more] = validate.errors ?? [];
   const what = `${first.instancePath || "/"} ${first.message} ${JSON.stringify(first.params)}`;
