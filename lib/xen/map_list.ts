@@ -158,7 +158,7 @@ function hypervisorFrames(
 ): BigUint64Array {
   const info = domainInfo(host, domain);
   if ((info.flags & DOMINF.hvm) !== 0) return BigUint64Array.from(frames, BigInt);
-  const { mfns } = readP2m(host, domain, info.sharedInfoFrame);
+  const { mfns } = readP2m(host, info);
   return BigUint64Array.from(frames, (pfn) => {
     const mfn = pfn < mfns.length ? mfns[pfn] : NO_FRAME;
     return isOwnFrame(Number(mfn >> 32n)) ? mfn : NO_FRAME;

@@ -47,7 +47,7 @@ export function findFrames(
 }
 
 function pvFrames(host: XenHost, info: DomainInfo): GuestFrames {
-  const { mfns, notes } = readP2m(host, info.domain, info.sharedInfoFrame);
+  const { mfns, notes } = readP2m(host, info);
   return {
     space: "pfn",
     end: mfns.length,

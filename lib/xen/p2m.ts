@@ -13,6 +13,7 @@
  *
  * @module
  */
+import type { DomainInfo } from "../../ffi/xen/hypercall.ts";
 import { SourceError } from "../errors.ts";
 import { explained, type XenHost } from "./host.ts";
 
@@ -25,7 +26,9 @@ export const SHARED_INFO = {
 } as const;
 
 /** PFNs that are looked at at most: 512 GiB. */
-export const PFN_LIMIT = 2 ** 27;
+const PFN_LIMIT = 2 ** 27;
+/** PFNs that are looked at of the smallest guest: 4 GiB. */
+const PFN_LEAST = 2 ** 20;
 
 const FRAME = 4096;
 const PER_PAGE = 512;
@@ -44,15 +47,23 @@ export interface P2m {
   readonly notes: readonly string[];
 }
 
-/** Reads the table. Throws `SourceError` where the guest has none (yet), or it can not be mapped. */
-export function readP2m(host: XenHost, domain: number, sharedInfoFrame: bigint): P2m {
-  const info = sharedInfo(host, domain, sharedInfoFrame);
+/** What the hypervisor tells of the domain. */
+export type P2mOwner = Pick<DomainInfo, "domain" | "sharedInfoFrame" | "maxPages">;
+
+/**
+ * Reads the table. Throws `SourceError` where the guest has none (yet), or it can not be mapped. How
+ * many frames there are is the guest's word: twice the pages that it may have are believed.
+ */
+export function readP2m(host: XenHost, owner: P2mOwner): P2m {
+  const { domain } = owner;
+  const info = sharedInfo(host, domain, owner.sharedInfoFrame);
   const wide = (offset: number) => info.getBigUint64(offset, true);
   const told = wide(SHARED_INFO.max_pfn);
-  const count = told > BigInt(PFN_LIMIT) ? PFN_LIMIT : Number(told);
+  const limit = Math.min(PFN_LIMIT, Math.max(PFN_LEAST, 2 * owner.maxPages));
+  const count = told > BigInt(limit) ? limit : Number(told);
   if (count === 0) throw noTable(domain, "its kernel has not set it up");
   const leaves = leafFrames(host, domain, wide, Math.ceil(count / PER_PAGE));
-  const notes = told > BigInt(PFN_LIMIT) ? [`guest claims ${told} frames; ${count} looked at`] : [];
+  const notes = told > BigInt(limit) ? [`guest claims ${told} frames; ${count} looked at`] : [];
   const { mfns, missing } = readLeaves(host, domain, leaves, count);
   if (missing > 0) notes.push(`${missing} pages of the p2m table can not be mapped`);
   return { mfns, notes };

@@ -76,6 +76,8 @@ Deno.test("a scan that misses pages looks everywhere; one that is aborted stops"
   assert(stopped.scanned <= limit / 128);
 });
 
+const OWNER = { domain: 1, sharedInfoFrame: 0x100n, maxPages: 1024 };
+
 /** A PV guest of 1024 frames whose table stands at an address that crosses two L1 tables. */
 function guest(change: (info: BigUint64Array) => void = () => {}) {
   const page = () => new BigUint64Array(512);
@@ -105,7 +107,7 @@ function guest(change: (info: BigUint64Array) => void = () => {}) {
 }
 
 Deno.test("the p2m table is walked through the guest's page tables", () => {
-  const { mfns, notes } = readP2m(guest(), 1, 0x100n);
+  const { mfns, notes } = readP2m(guest(), OWNER);
   assertEquals([mfns.length, mfns[0], mfns[511], mfns[512], mfns[1023]], [
     ...[1024, 0x5000n, 0x5000n, 0x6000n, 2n ** 64n - 1n],
   ]);
@@ -118,22 +120,27 @@ Deno.test("old guests give lists of frames instead", () => {
       info[SHARED_INFO.p2m_cr3 / 8] = 0n;
       info[SHARED_INFO.pfn_to_mfn_frame_list_list / 8] = 0x109n;
     }),
-    1,
-    0x100n,
+    OWNER,
   );
   assertEquals([mfns.length, mfns[0], mfns[512]], [1024, 0x5000n, 0x6000n]);
 });
 
 Deno.test("a table that is not set up, that leads nowhere, that claims too much", () => {
   const error = assertThrows(
-    () => readP2m(guest((info) => info.fill(0n)), 1, 0x100n),
+    () => readP2m(guest((info) => info.fill(0n)), OWNER),
     SourceError,
     "its kernel has not set it up",
   );
   assertEquals(error.kind, "unsupported");
-  assertThrows(() => readP2m(guest(), 1, 0x999n), SourceError, "shared_info");
-  const nowhere = readP2m(guest((info) => info[SHARED_INFO.p2m_cr3 / 8] = 0x999_000n), 1, 0x100n);
+  assertThrows(
+    () => readP2m(guest(), { ...OWNER, sharedInfoFrame: 0x999n }),
+    SourceError,
+    "shared_info",
+  );
+  const nowhere = readP2m(guest((info) => info[SHARED_INFO.p2m_cr3 / 8] = 0x999_000n), OWNER);
   assertEquals(runsOfP2m(nowhere.mfns), []);
+  const boast = readP2m(guest((info) => info[SHARED_INFO.max_pfn / 8] = 1n << 40n), OWNER);
+  assertEquals([boast.mfns.length, boast.notes[0].includes("claims")], [1 << 20, true]);
 });
 
 Deno.test("a window maps pieces when they are read, and lets the oldest go", () => {
