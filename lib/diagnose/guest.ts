@@ -31,7 +31,9 @@ export async function diagnoseGuest(text: string, options: DiagnoseOptions): Pro
   const stopped = stoppedProcess(sys, text);
   try {
     await using attachment = await openTarget(text, { ...options, sys });
-    const halted = stopped ?? await paused(attachment.monitor);
+    // What a session holds is attached although its process is stopped.
+    const halted = stopped ?? stoppedProcess(sys, attachment.origin ?? "") ??
+      await paused(attachment.monitor);
     const { duration, looks, signal = null } = options;
     const queues = await observe(attachment, { sys, duration, looks, signal, halted });
     return { target: text, halted, queues };

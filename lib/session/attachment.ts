@@ -69,6 +69,7 @@ interface Parts {
 
 class SessionAttachment implements Attachment {
   readonly target: Target;
+  readonly origin: string;
   readonly monitor?: Monitor;
   readonly kicks?: Attachment["kicks"];
   readonly interrupts?: Interrupts;
@@ -79,6 +80,7 @@ class SessionAttachment implements Attachment {
 
   constructor(private readonly parts: Parts, answer: OpenAnswer) {
     this.target = parts.target;
+    this.origin = answer.of;
     this.devices = this.#devicesOf(answer.devices);
     this.note = answer.note;
     if (answer.monitor) this.monitor = monitorOf(parts);

@@ -22,6 +22,7 @@ export async function borrow(
   const stale = await freshen(held, options.log);
   return {
     target,
+    origin: held.of,
     get memory() {
       return attachment.memory;
     },

@@ -23,7 +23,7 @@ export const REQUEST_LIMIT = 64 << 10;
 export const ANSWER_LIMIT = 16 << 20;
 
 /** Bytes that one `read` or `store` moves at most. */
-export const READ_LIMIT = 256 << 10;
+export const READ_LIMIT = 128 << 10;
 
 /** fds that one answer carries at most (SCM_MAX_FD). */
 export const FD_LIMIT = 253;
@@ -113,6 +113,8 @@ export interface HeldInfo {
 
 /** Answer to `open` and `refresh`. */
 export interface OpenAnswer {
+  /** What was mapped: `qemu:4242`. */
+  readonly of: string;
   readonly devices: readonly WireDevice[];
   readonly note: string;
   readonly write: boolean;

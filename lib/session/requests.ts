@@ -59,11 +59,11 @@ export function answersOf(sys: Sys, holder: Holder): Answering {
     switch (request.do) {
       case "open": {
         const note = await freshen(held, asking.log);
-        return plain(describeAttachment(held.attachment, note));
+        return plain(describeAttachment(held.attachment, held.of, note));
       }
       case "refresh":
         await held.alone(() => held.attachment.refresh());
-        return plain(describeAttachment(held.attachment, ""));
+        return plain(describeAttachment(held.attachment, held.of, ""));
       case "memory":
         return shelfOf(held).memory(request.known);
       case "read":

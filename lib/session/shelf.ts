@@ -118,9 +118,14 @@ function describe(
 }
 
 /** Devices, and what else the attachment can do. */
-export function describeAttachment(attachment: Attachment, note: string): OpenAnswer {
+export function describeAttachment(
+  attachment: Attachment,
+  of: string,
+  note: string,
+): OpenAnswer {
   const notes = [attachment.note ?? "", note].filter((text) => text !== "");
   return {
+    of,
     devices: attachment.devices.map(describeDevice),
     note: notes.join("; "),
     write: attachment.writable !== null,

@@ -32,6 +32,8 @@ export interface AttachOptions {
 /** A guest's memory and rings, held until disposed. Close order is the reverse of opening. */
 export interface Attachment extends AsyncDisposable {
   readonly target: Target;
+  /** Where `target` names something held by a session: the target that was mapped there. */
+  readonly origin?: string;
   readonly memory: GuestMemory;
   /** null unless attached with `write`. */
   readonly writable: WritableGuestMemory | null;

@@ -2,7 +2,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { guestmem, type Run, type Running, startGuestmem } from "../support/cli.ts";
 import { temporaryFolder } from "../support/cli.ts";
+import { look } from "../../lib/session/folder.ts";
+import { startSink } from "../../lib/tap/sink.ts";
 import { sys } from "../support/host.ts";
+import { frontEnd } from "../support/vhost_front_end.ts";
+import { connectPeer } from "../support/vhost_peer.ts";
 import { writeImage } from "../support/images.ts";
 
 /** A folder, an image in it, and a session; runs of this have its runtime directory. */
@@ -81,6 +85,45 @@ Deno.test("relative paths are those of who asks, names those that were given", a
   } finally {
     Deno.removeSync(new URL(`../../${name}`, import.meta.url));
   }
+});
+
+Deno.test("a tap that a session runs, and its rings held by the same", async () => {
+  await using on = await stage();
+  const [listen, back] = [`${on.folder}/tap.sock`, `${on.folder}/back.sock`];
+  await using _sink = startSink({ sys, listen: back });
+  const tap = await on.run("tap", listen, back, "--session", "s");
+  assertEquals(tap, { code: 0, out: "t1@s\n", err: "" });
+  {
+    using peer = connectPeer(listen);
+    using guest = await frontEnd(peer);
+    guest.add(0);
+    const ring = await on.run("dump", "ring", `vhost:${listen}`, "--json");
+    assertEquals(JSON.parse(ring.out).inFlight, 1, ring.err);
+    const mapped = await on.run("map", `vhost:${listen}`, "--session", "s");
+    assertEquals([mapped.code, mapped.out], [0, "m1@s\n"], mapped.err);
+    const held = await on.run("dump", "ring", "m1@s", "--json");
+    assertEquals(JSON.parse(held.out).chains, JSON.parse(ring.out).chains);
+    const list = await on.run("session", "list");
+    assertMatch(list.out, /t1@s +tap +vhost:/);
+    assertStringIncludes((await on.run("dump", "ring", "t1@s")).err, "t1 is a tap");
+  }
+  assertEquals((await on.run("unmap", "t1@s")).code, 0);
+  assertEquals((await on.run("session", "stop", "s")).code, 0);
+  assertEquals([...Deno.readDirSync(on.folder)].some(({ name }) => name === "tap.sock"), false);
+});
+
+Deno.test("Ctrl-C while a session attaches for us ends that, and nothing is held", async () => {
+  await using on = await stage();
+  const socket = `${on.folder}/nobody.sock`;
+  const map = on.start("map", `vhost:${socket}`, "--session", "s");
+  while (look(socket) === null) await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals((await map.end("SIGINT")).code, 130);
+  for (let looks = 0; look(socket) !== null; looks++) {
+    assert(looks < 100, "the session still waits there");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const list = JSON.parse((await on.run("session", "list", "--json")).out);
+  assertEquals(list.sessions[0].held, []);
 });
 
 Deno.test("stop ends it with 0, and leaves nothing", async () => {

@@ -3,11 +3,15 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { isSyscallFailure, SourceError } from "../../lib/errors.ts";
 import { isReadable, reportRing } from "../../lib/guest/ring_report.ts";
 import { selectQueues } from "../../lib/guest/select.ts";
+import { chooseKick, kicksOf } from "../../lib/kick/choose.ts";
+import { look } from "../../lib/session/folder.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import type { Attachment } from "../../lib/source/source.ts";
 import { pattern, startChild, sys } from "../support/host.ts";
 import { writeImage } from "../support/images.ts";
 import { attachFrom, startSessionProcess } from "../support/session.ts";
+import { type FrontEnd, frontEnd } from "../support/vhost_front_end.ts";
+import { connectPeer } from "../support/vhost_peer.ts";
 
 function rings(attachment: Attachment): unknown[] {
   return selectQueues(attachment.devices, attachment.target).filter(isReadable).map((queue) => {
@@ -15,6 +19,13 @@ function rings(attachment: Attachment): unknown[] {
     const chains = Array.from({ length: snapshot.chainCount }, (_, n) => snapshot.chain(n));
     return { available: snapshot.available, used: snapshot.used, chains, name: queue.queue.name };
   });
+}
+
+/** The first descriptor as the front-end wrote it. */
+function tableOf({ memory }: FrontEnd): Uint8Array {
+  const bytes = new Uint8Array(8);
+  memory.copy(0x1000, bytes);
+  return bytes;
 }
 
 function table({ memory }: Attachment): unknown[] {
@@ -138,5 +149,29 @@ Deno.test("a session that is killed takes its clients' reads with it, and says s
   const late = await assertRejects(() => attachFrom(session, "m1@s"), SourceError);
   assertEquals(late.kind, "not-found");
   assert(late.message.includes("has ended without removing"), late.message);
+  await Deno.remove(runtime, { recursive: true });
+});
+
+Deno.test("a vhost-user connection that the session itself serves", async () => {
+  const runtime = await Deno.makeTempDir();
+  await using session = await startSessionProcess(runtime);
+  const socket = `${runtime}/back.sock`;
+  const mapping = session.map(`vhost:${socket}`);
+  while (look(socket) === null) await new Promise((resolve) => setTimeout(resolve, 10));
+  {
+    using peer = connectPeer(socket);
+    using guest = await frontEnd(peer);
+    assertEquals(await mapping, "m1");
+    guest.add(0);
+    await using held = await attachFrom(session, "m1@s");
+    const [{ queue, device }] = selectQueues(held.devices, held.target).filter(isReadable);
+    assertEquals(rings(held).length, 1);
+    assertEquals(held.memory.bytes(0x1000n, 8), tableOf(guest));
+    // The eventfds are the session's: the client takes them from there.
+    assertEquals(queue.notifier?.pid, session.pid);
+    const kick = chooseKick(kicksOf(held, device, queue, "call", sys), null);
+    await kick.send();
+    assertEquals(sys.drain(guest.calls[0].number), 1n);
+  }
   await Deno.remove(runtime, { recursive: true });
 });

@@ -69,7 +69,7 @@ for (const memory of ["memfd", "plain"] as const) {
         const kick = JSON.parse((await run("kick", ring.target, "--json")).out);
         assertEquals([kick.sent, kick.way], [true, "ioeventfd"]);
         const stopped = await run("kick", ring.target, "--via", "monitor");
-          assertStringIncludes(stopped.out, "is running");
+        assertStringIncludes(stopped.out, "is running");
         await run("diagnose", "m1@s", "--for", "100ms", "--check");
       }),
   );
@@ -101,5 +101,16 @@ liveTest(
       await guest.kill();
       const { code, out } = await run("dump", "mem", "m1@s", "0x8000", "16");
       assertEquals([code, out], [0, "[0x8000, 0x8010) unreadable: 16, ESRCH\n"]);
+    }),
+);
+
+liveTest(
+  "a guest whose process is stopped is diagnosed so",
+  qemuMissing(),
+  () =>
+    held("memfd", async (guest, run) => {
+      Deno.kill(guest.pid, "SIGSTOP");
+      const { out } = await run("diagnose", "m1@s", "--for", "100ms", "--json");
+      assertStringIncludes(JSON.parse(out).halted, `process ${guest.pid} is stopped by a signal`);
     }),
 );
