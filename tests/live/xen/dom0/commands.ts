@@ -10,6 +10,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { addCommands, COMMANDS } from "../../../../cli/commands.ts";
 import { type Context, UsageError } from "../../../../cli/context.ts";
 import { SourceError } from "../../../../lib/errors.ts";
+import { checkOutput } from "../../../support/schemas.ts";
 import { openTarget } from "../../../../lib/source/attach.ts";
 import { awaitConsole, consoleLog, pv, pvh, run, shared, textOf, type XlGuest } from "./guests.ts";
 
@@ -62,7 +63,9 @@ Deno.test("dump grants: table, summary, JSON, alarm", async () => {
   const { text } = await guestmem("dump", "grants", xen(pv), "--limit", "3");
   assertMatch(text, /^ +0 +access +0 +0x[0-9a-f]+ +reading,writing +domain 0 +console$/m);
   assertMatch(text, /version 1: \d+ of 32768 entries used \(0\.\d %\), 2 of 64 frames; \d+ mapped/);
-  const json = JSON.parse((await guestmem("dump", "grants", xen(pv), "--json")).text);
+  const line = (await guestmem("dump", "grants", xen(pv), "--json")).text;
+  checkOutput(line);
+  const json = JSON.parse(line);
   const { other } = shared.get(pv)!;
   const entries = json.entries as { ref: number; domain: number }[];
   assertEquals(entries.find(({ ref }) => ref === other[0])?.domain, 7);
@@ -78,7 +81,9 @@ Deno.test("dump ring: the block device's ring, and all rings of a guest", async 
   assertMatch(text, /requests +front-end +\d+ +\d+ +\d+ +kick wanted for the next/);
   assertMatch(text, /answered +WRITE OKAY/);
   const { text: all } = await guestmem("dump", "ring", xen(pvh), "--json");
-  const kinds = all.split("\n").map((line) => JSON.parse(line).kind);
+  const lines = all.split("\n");
+  lines.forEach((line) => checkOutput(line));
+  const kinds = lines.map((line) => JSON.parse(line).kind);
   assertEquals(kinds, ["xenstore", "console", "blkif", "netif-rx", "netif-tx"]);
 });
 
@@ -116,6 +121,9 @@ Deno.test("map --grants: what can be mapped is, the rest says why", async () => 
   assertMatch(text, / 1000 +free: nothing is granted by it/);
   assertMatch(text, /100000 +beyond the table's 1024 entries/);
   assertMatch(text, /3 of 6 grants mapped read-only; unmapped/);
+  const json = await guestmem("map", xen(pv), "--grants", list, "--json");
+  checkOutput(json.text);
+  assertEquals(JSON.parse(json.text).mapped, 3);
 });
 
 Deno.test("map --write of a running domain wants --yes, and says what is read-only", async () => {
@@ -168,6 +176,8 @@ Deno.test("an offered page is mapped by its reference, and ends with the offer",
     (text) => resolve(/references (\d+)/.exec(text)?.[1] ?? ""),
     ...["map", "--offer", "0", "--text", "hello from an offer", "--write"],
   );
+  const ended = AbortSignal.abort();
+  checkOutput((await guestmemUntil(ended, () => {}, "map", "--offer", "0", "--json")).text);
   const ref = await reference;
   const { text } = await guestmem("map", "xen:0", "--grants", ref);
   assertMatch(text, /mapped +hello from an offer/);
