@@ -112,6 +112,31 @@ Deno.test("a tap that a session runs, and its rings held by the same", async () 
   assertEquals([...Deno.readDirSync(on.folder)].some(({ name }) => name === "tap.sock"), false);
 });
 
+Deno.test("doorbells of an ivshmem peer that a session is", async () => {
+  await using on = await stage();
+  const path = `${on.folder}/iv`;
+  const server = on.start("ivshmem-server", path, "--size", "4K");
+  try {
+    await server.line(/./);
+    assertEquals((await on.run("map", `ivshmem:${path}`, "--session", "s")).code, 0);
+    const watch = on.start("watch", "m1@s", "--json", "--for", "20s");
+    try {
+      // From another peer to the session's, and from the session's to nobody else than itself.
+      assertEquals((await on.run("kick", `ivshmem:${path}/0:0`)).code, 0);
+      const event = JSON.parse(await watch.line(/"kind":"interrupt"/));
+      assertEquals([event.vector, event.total, event.target], [0, 1, "m1@s"]);
+      const kick = await on.run("kick", "m1@s/0:0", "--json");
+      assertEquals(JSON.parse(kick.out).way, "doorbell", kick.err);
+      await watch.line(/"total":2/);
+    } finally {
+      await watch.end("SIGINT");
+    }
+    assertEquals((await on.run("unmap", "m1@s")).code, 0);
+  } finally {
+    await server.end("SIGINT");
+  }
+});
+
 Deno.test("Ctrl-C while a session attaches for us ends that, and nothing is held", async () => {
   await using on = await stage();
   const socket = `${on.folder}/nobody.sock`;

@@ -2,10 +2,18 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { EFD_NONBLOCK, POLLIN } from "../../ffi/constants.ts";
 import { SyscallError } from "../../ffi/errno.ts";
-import { Fd } from "../../ffi/fd.ts";
+import { closeAll, Fd } from "../../ffi/fd.ts";
 import { FileBacking } from "../../ffi/file_backing.ts";
 import { Mapping } from "../../ffi/mapping.ts";
+import { guestAddress } from "../../lib/address.ts";
 import { ProtocolError, SourceError } from "../../lib/errors.ts";
+import type { Device, Queue } from "../../lib/guest/guest.ts";
+import { type Backing, BufferBacking } from "../../lib/memory/backing.ts";
+import { GuestMemory } from "../../lib/memory/guest_memory.ts";
+import { RegionTable } from "../../lib/memory/region_table.ts";
+import { openXenRing } from "../../lib/ring/xen/ring.ts";
+import { createShelf } from "../../lib/session/shelf.ts";
+import type { Attachment } from "../../lib/source/source.ts";
 import { createHolder } from "../../lib/session/holder.ts";
 import { oneAtATime } from "../../lib/session/holder.ts";
 import { decodeLine, encodeLine } from "../../lib/session/protocol.ts";
@@ -70,6 +78,39 @@ Deno.test("errors cross the socket as what they are", () => {
 Deno.test("64-bit values cross the socket exactly", () => {
   const value = { a: 0n, b: [2n ** 64n - 1n, { c: 2n ** 53n + 1n }], d: "0x1", e: 7, f: null };
   assertEquals(decodeLine(new TextDecoder().decode(encodeLine(value))), value);
+});
+
+Deno.test("a shelf knows the backings of now, and passes files as fds of the answer's own", () => {
+  using file = looseMemfd(8192);
+  using mapping = Mapping.open({ sys, fd: file.number, length: 8192, label: "ram" });
+  const pages = new BufferBacking(new ArrayBuffer(4096), "ring");
+  const region = { guest: guestAddress(0n), length: 4096n, offset: 0, access: "ro", user: null };
+  const tableOf = (backing: Backing) =>
+    new GuestMemory(new RegionTable([{ ...region, access: "ro", backing, name: "r" }]));
+  const ring = openXenRing({ kind: "blkif", abi: "x86_64-abi", pages });
+  const xen = { kind: "blkif", open: () => ring } as const;
+  const queue = { index: 0, name: "ring", ring: null, note: "", xen } as unknown as Queue;
+  const device = { name: "vbd", queues: [queue] } as unknown as Device;
+  const attachment = { memory: tableOf(mapping), devices: [device] } as unknown as Attachment;
+  const shelf = createShelf(sys, attachment);
+
+  const first = shelf.memory(0);
+  assertEquals([first.value!.generation, first.fds.length], [1, 1]);
+  assertEquals(sys.fstat(first.fds[0]).inode, sys.fstat(file.number).inode);
+  closeAll(sys, first.fds);
+  const { id } = first.value!.backings[0];
+  assertEquals([shelf.backing(id), shelf.memory(1).value], [mapping, null]);
+
+  const opened = shelf.ring(device, queue);
+  assertEquals([opened.fds, opened.value.kind, opened.value.pages.fd], [[], "blkif", null]);
+  assertEquals(shelf.backing(opened.value.pages.id), pages);
+  assertEquals(shelf.ring(device, queue).value.pages.id, opened.value.pages.id, "the same ring");
+
+  Object.assign(attachment, { memory: tableOf(new BufferBacking(new ArrayBuffer(4096))) });
+  const second = shelf.memory(1);
+  assertEquals([second.value!.generation, second.fds.length], [2, 0]);
+  assertEquals(shelf.backing(id), null, "what was replaced is not read any more");
+  assertEquals(shelf.backing(opened.value.pages.id), pages, "a ring is not memory");
 });
 
 Deno.test("one at a time, in order, also after a failure", async () => {
