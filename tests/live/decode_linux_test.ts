@@ -26,7 +26,7 @@ const SLOW = [
   ...["-chardev", "socket,id=slow,path=$DIR/slow.sock,server=on,wait=off"],
   ...["-device", "virtserialport,chardev=slow,name=slow"],
   ...["-global", "virtio-net-device.tx=timer", "-global", "virtio-net-device.x-txtimer=500000000"],
-  ...["-global", "virtio-rng-device.max-bytes=16", "-global", "virtio-rng-device.period=60000"],
+  ...["-global", "virtio-rng-device.max-bytes=1024", "-global", "virtio-rng-device.period=60000"],
 ];
 
 interface Seen {
@@ -71,7 +71,9 @@ async function eventually(
     if (test(seen)) return seen;
     if (performance.now() > end) {
       const last = seen.slice(0, 4).map(({ request }) => request.summary).join("; ");
-      throw new Error(`${place}: ${seen.length} requests: ${last}`);
+      const { available, used, inFlight } = (await report(guest, place, options)).snapshot;
+      const where = JSON.stringify({ available, used, inFlight });
+      throw new Error(`${place}: ${seen.length} requests: ${last} ${where}`);
     }
     await new Promise((done) => setTimeout(done, 10));
   }
@@ -106,23 +108,28 @@ async function checkBlk(guest: LinuxGuest, live: Attachment): Promise<void> {
     assert(wanted.includes(request.summary), request.summary);
     assertEquals([chain.readable, chain.writable, request.notes], [16, 4097, []]);
   }
+  await throttle(live, "blk", 0);
+  await eventually(live, "blk0:request0", (seen) => seen.length === 0);
   // What is written travels in the request: sector and content are those of the command.
-  await background(
-    guest,
-    "yes 'guestmem written page' | head -c 4096 | dd of=/dev/vda bs=4096 seek=100 oflag=direct",
-  );
-  const [write] = (await eventually(
+  await throttle(live, "blk", 1);
+  const places = [100, 101, 102, 103];
+  const write = (page: number) =>
+    `yes 'guestmem written page' | head -c 4096 | dd of=/dev/vda bs=4096 seek=${page} oflag=direct`;
+  await background(guest, places.map((page) => `${write(page)} &`).join(" "));
+  const [first] = await eventually(
     live,
     "blk0:request0",
     (seen) => seen.some(({ request }) => request.type === "OUT"),
-  )).filter(({ request }) => request.type === "OUT");
-  assertEquals(write.request.summary, "OUT sector 800, 4096 bytes: pending");
-  const data = chainBytes(write.chain, live.memory).readRequest(16, 44);
+  );
+  const outs = places.map((page) => `OUT sector ${page * 8}, 4096 bytes: pending`);
+  assert(outs.includes(first.request.summary), first.request.summary);
+  const data = chainBytes(first.chain, live.memory).readRequest(16, 44);
   assertEquals(new TextDecoder().decode(data), "guestmem written page\nguestmem written page\n");
   await throttle(live, "blk", 0);
   await eventually(live, "blk0:request0", (seen) => seen.length === 0);
-  const disk = Deno.readTextFileSync(guest.diskImage).slice(800 * 512, 800 * 512 + 21);
-  assertEquals(disk, "guestmem written page");
+  const image = Deno.readFileSync(guest.diskImage).subarray(100 * 4096, 104 * 4096);
+  const text = new TextDecoder().decode(image);
+  assertEquals(text, "guestmem written page\n".repeat(187).slice(0, 4096).repeat(4));
 }
 
 async function checkScsi(guest: LinuxGuest, live: Attachment): Promise<void> {
@@ -195,7 +202,7 @@ async function checkConsole(guest: LinuxGuest, live: Attachment): Promise<void> 
 }
 
 async function checkRng(guest: LinuxGuest, live: Attachment): Promise<void> {
-  await background(guest, "dd if=/dev/hwrng of=/dev/null bs=64 count=4");
+  await background(guest, "dd if=/dev/hwrng of=/dev/null bs=64 count=64");
   const seen = await eventually(live, "rng0:request", (seen) => seen.length > 0);
   assertMatch(seen[0].request.summary, /^wants \d+ bytes: pending$/);
 }
