@@ -15,7 +15,9 @@ import { openTarget } from "../../../../lib/source/attach.ts";
 const FRAMES = 64 * 1024;
 const GRANTS = 1000;
 /** More than for C: what is measured is code that the JIT compiler has seen. */
-const ROUNDS = { frames: 8, grants: 60, scan: 4 };
+const ROUNDS = { frames: 5, grants: 40, scan: 4 };
+const TURNS = 4;
+const NEEDLE = new TextEncoder().encode("no such needle");
 const HERE = new URL(".", import.meta.url).pathname;
 
 async function run(...words: string[]): Promise<string> {
@@ -51,19 +53,41 @@ const list = new BigUint64Array(FRAMES);
 const words = new Uint32Array(list.buffer);
 for (let i = 0; i < FRAMES; i++) words[2 * i] = i;
 
-const ours = {
-  frames: best(ROUNDS.frames, () => privcmd.mapFrames(domain, list)[Symbol.dispose]()),
-  grants: best(ROUNDS.grants, () => gntdev.mapGrants(0, offered.refs)[Symbol.dispose]()),
-  scan: best(ROUNDS.scan, () => {
-    const needle = new TextEncoder().encode("no such needle");
-    for (const { matches } of search(memory, 0n, BigInt(FRAMES * 4096), needle)) {
-      if (matches.length > 0) throw new Error("found what is not there");
-    }
-  }),
-};
-const theirs = JSON.parse(
-  await run("xenbench", `${domain}`, `${FRAMES}`, ...offered.refs.map(String)),
-);
+interface Times {
+  frames: number;
+  grants: number;
+  scan: number;
+}
+
+function measure(): Times {
+  return {
+    frames: best(ROUNDS.frames, () => privcmd.mapFrames(domain, list)[Symbol.dispose]()),
+    grants: best(ROUNDS.grants, () => gntdev.mapGrants(0, offered.refs)[Symbol.dispose]()),
+    scan: best(ROUNDS.scan, () => {
+      for (const { matches } of search(memory, 0n, BigInt(FRAMES * 4096), NEEDLE)) {
+        if (matches.length > 0) throw new Error("found what is not there");
+      }
+    }),
+  };
+}
+
+function faster(a: Times, b: Times): Times {
+  const { min } = Math;
+  return {
+    frames: min(a.frames, b.frames),
+    grants: min(a.grants, b.grants),
+    scan: min(a.scan, b.scan),
+  };
+}
+
+// In turns, so that what else this machine does hits both alike.
+let ours: Times = { frames: Infinity, grants: Infinity, scan: Infinity };
+let theirs = ours;
+for (let turn = 0; turn < TURNS; turn++) {
+  ours = faster(ours, measure());
+  const text = await run("xenbench", `${domain}`, `${FRAMES}`, ...offered.refs.map(String));
+  theirs = faster(theirs, JSON.parse(text));
+}
 const what = {
   frames: `map ${FRAMES} frames`,
   grants: `map ${GRANTS} grants`,
