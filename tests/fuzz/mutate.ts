@@ -48,7 +48,22 @@ export function someAddress(random: Random, world: World): bigint {
 }
 
 function someLength(random: Random, world: World): number {
-  const sizes = [0, 1, 15, 16, 17, 32, 48, 16 * TABLE, 4096, 0x40000000, 0x7fffffff, 0x80000000];
+  const sizes = [
+    0,
+    1,
+    8,
+    15,
+    16,
+    17,
+    24,
+    32,
+    48,
+    16 * TABLE,
+    4096,
+    0x40000000,
+    0x7fffffff,
+    0x80000000,
+  ];
   if (random.oneIn(3)) return random.odd32();
   if (random.oneIn(3)) return Number(random.pick(world.regions).length) & 0xffffffff;
   return random.pick(sizes) + (random.oneIn(4) ? 1 : 0);
@@ -82,7 +97,18 @@ function field(
   const put = (offset: number, length: number, value: bigint | number) =>
     world.write(space, at + BigInt(offset), length, value);
   const [flags, other] = format === "split" ? [12, 14] : [14, 12];
-  switch (random.below(6)) {
+  switch (random.below(8)) {
+    case 6: {
+      // To the end of a region, or a byte more or less: a buffer, or a table's worth.
+      const region = random.pick(world.regions);
+      const back = BigInt(random.oneIn(2) ? random.below(4096) : 16 * random.between(1, TABLE));
+      put(0, 8, BigInt.asUintN(64, regionEnd(region) - back));
+      const more = random.pick([-1n, 0n, 1n, 16n]);
+      put(8, 4, BigInt.asUintN(32, back + more));
+      return random.oneIn(2) ? put(flags, 2, someFlags(random, format) | 4) : undefined;
+    }
+    case 7:
+      return put(other, 2, random.between(0, TABLE + 1));
     case 0:
       return put(0, 8, someAddress(random, world));
     case 1:

@@ -8,7 +8,8 @@ import type { RingConfig } from "../../lib/ring/config.ts";
 import { PackedRing } from "../../lib/ring/packed_ring.ts";
 import { PackedWalk } from "../../lib/ring/packed_walk.ts";
 import { openRing } from "../../lib/ring/ring.ts";
-import type { Ring, RingSnapshot, SnapshotOptions } from "../../lib/ring/snapshot.ts";
+import { diagnose, VERDICTS } from "../../lib/ring/stall.ts";
+import type { Ring, RingIndices, RingSnapshot, SnapshotOptions } from "../../lib/ring/snapshot.ts";
 import { SplitRing } from "../../lib/ring/split_ring.ts";
 import { SplitWalk } from "../../lib/ring/split_walk.ts";
 import { readRing } from "../support/oracle/oracle.ts";
@@ -54,9 +55,23 @@ export function compareRing(
   const indices = ring.indices();
   if (performance.now() - started > PATIENCE) throw new Disagreement("the walker took too long");
   const expected = readRing(oracle, config, options);
+  if (indices !== null) checkDiagnosis(config, indices, snapshot);
   compareIndices(indices, expected.glance);
   compareSnapshot(snapshot, expected);
   return snapshot;
+}
+
+/** Whatever a ring says, it can be said whose turn it is. */
+function checkDiagnosis(config: RingConfig, indices: RingIndices, snapshot: RingSnapshot): void {
+  const quiet = { status: null, posted: false, halted: null, note: "", findings: [] };
+  const reading = { kick: { pending: 0n }, call: null };
+  const readings = [{ ...reading, indices: snapshot }, { ...reading, indices }];
+  const { verdict, evidence } = diagnose({ ...quiet, config, readings });
+  if (
+    !VERDICTS.includes(verdict) || evidence.length === 0 || /undefined|NaN/.test(evidence.join())
+  ) {
+    throw new Disagreement(`diagnosis ${verdict}: ${evidence.join("; ")}`);
+  }
 }
 
 /**

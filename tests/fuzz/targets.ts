@@ -8,6 +8,7 @@ import { fuzzLayout } from "./layout_fuzz.ts";
 import { fuzzRing } from "./ring_fuzz.ts";
 import { fuzzTerminal } from "./terminal_fuzz.ts";
 import { fuzzWire } from "./wire_fuzz.ts";
+import { fuzzXen } from "./xen_fuzz.ts";
 
 /** A target's function by its name. */
 export const TARGETS = {
@@ -15,6 +16,7 @@ export const TARGETS = {
   layouts: fuzzLayout,
   wire: fuzzWire,
   decoders: fuzzDecoder,
+  xen: fuzzXen,
   terminal: fuzzTerminal,
 } as const;
 
@@ -27,6 +29,7 @@ export const SHARE: Record<TargetName, number> = {
   layouts: 0.25,
   wire: 0.5,
   decoders: 0.25,
+  xen: 0.1,
   terminal: 0.1,
 };
 

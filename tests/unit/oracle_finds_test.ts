@@ -18,7 +18,7 @@ function region(guest: number | bigint, length: number, more: Partial<Region> = 
   return {
     guest: guestAddress(guest),
     length: BigInt(length),
-    backing: new BufferBacking(new ArrayBuffer(length)),
+    backing: more.backing ?? new BufferBacking(new ArrayBuffer(length)),
     offset: 0,
     access: "ro",
     name: `${guest}`,
@@ -280,4 +280,29 @@ Deno.test("a consumer's position that the used index has passed is out of date",
   const snapshot = openRing(drawn.memory, drawn.config).snapshot();
   assertEquals([snapshot.findings, snapshot.chainCount], [[], 2]);
   assertEquals(snapshot.chain(0).slot, 0);
+});
+
+Deno.test("a chain may be 2^32 bytes long, and no longer", () => {
+  //  2.7.5.2. Two buffers of 2^31 bytes; then one byte more.
+  const drawn = new DrawnRing(drawnConfig("split", 4))
+    .descriptor(0, { address: 1n << 32n, length: 0x80000000, flags: 1, next: 1 })
+    .descriptor(1, { address: 1n << 32n, length: 0x80000000 })
+    .descriptor(2, { address: 1n << 32n, length: 0x80000000, flags: 1, next: 3 })
+    .descriptor(3, { address: 1n << 32n, length: 0x80000001 })
+    .available(0, [0, 2]);
+  const large = {
+    length: 2 ** 40,
+    label: "large",
+    pageSize: 4096,
+    copy: () => ({ length: 0, errno: "EFAULT" }),
+    live: () => null,
+    nextData: () => null,
+  };
+  const memory = memoryOf(
+    region(0, MEMORY, { backing: new BufferBacking(drawn.buffer) }),
+    region(1n << 32n, 2 ** 40, { backing: large }),
+  );
+  const snapshot = openRing(memory, drawn.config).snapshot();
+  assertEquals(seen(snapshot.findings), ["length-too-large @ descriptor 3"]);
+  assertEquals(snapshot.chain(0).readable, 2 ** 32);
 });
