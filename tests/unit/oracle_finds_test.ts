@@ -306,3 +306,14 @@ Deno.test("a chain may be 2^32 bytes long, and no longer", () => {
   assertEquals(seen(snapshot.findings), ["length-too-large @ descriptor 3"]);
   assertEquals(snapshot.chain(0).readable, 2 ** 32);
 });
+
+Deno.test("next is out of range at the number of entries, whatever stands behind the table", () => {
+  const drawn = new DrawnRing(drawnConfig("split", 4))
+    .descriptor(0, { address: AT.tables, length: 32, flags: 4 })
+    .descriptor(0, { address: AT.buffers, length: 4, flags: 1, next: 2 }, AT.tables)
+    .descriptor(2, { address: AT.buffers, length: 4 }, AT.tables)
+    .available(0, [0]);
+  assertEquals(seen(openRing(drawn.memory, drawn.config).snapshot().findings), [
+    "next-out-of-range @ descriptor 0, entry 0",
+  ]);
+});
