@@ -43,7 +43,7 @@ export type FindingCode = (typeof FINDING_CODES)[number];
 /** One violation: what, where, and the section of the standard that says so. */
 export interface Finding {
   readonly code: FindingCode;
-  /** Where it stands, for a person: `descriptor 7`, `available ring`, `indirect table of 3, entry 1`. */
+  /** Where it stands, for a person: `descriptor 7`, `available ring`, `descriptor 3, entry 1`. */
   readonly place: string;
   /** Section number of virtio 1.4, such as `2.7.5.2`. */
   readonly section: string;
