@@ -130,7 +130,8 @@ function side(position: RingPosition, area: Areas["driver"], eventIndex: boolean
   if (word === null || flags === null) return null;
   const wants = eventIndex && (flags & EVENT.FLAGS_MASK) === EVENT.DESC;
   return {
-    ...position,
+    index: position.index,
+    wrap: position.wrap,
     flags,
     event: wants ? word & 0x7fff : null,
     eventWrap: wants ? (word & EVENT.WRAP) !== 0 : null,

@@ -53,7 +53,8 @@ export class PackedSnapshot implements RingSnapshot {
     const inOrder = (config.features & FEATURE.IN_ORDER) !== 0n;
     const mayBeStale = config.start === undefined && !(inOrder && this.exact);
     this.#context = { memory, config, walk, mayBeStale };
-    this.#checkEvents();
+    this.#checkEvent("driver event area", this.available);
+    this.#checkEvent("device event area", this.used);
     this.#checkEnd();
     this.#lookClosely();
     this.raced = moved();
@@ -117,6 +118,7 @@ export class PackedSnapshot implements RingSnapshot {
 
   /** At once, not on demand: a closer look may have to read tables that the walk has not copied. */
   #lookClosely(): void {
+    if (this.walk.doubtful.length === 0) return;
     const { arena, doubtful } = this.walk;
     let left = CLOSE_LOOK_BUDGET;
     for (const chain of doubtful) {
@@ -142,21 +144,14 @@ export class PackedSnapshot implements RingSnapshot {
   }
 
   /** 2.8.14: flags 3 are reserved, 2 needs the event index feature, offsets are slots. */
-  #checkEvents(): void {
-    const { features, size } = this.config;
-    const places = [["driver event area", this.available], [
-      "device event area",
-      this.used,
-    ]] as const;
-    for (const [place, { flags, event }] of places) {
-      const kind = flags & EVENT.FLAGS_MASK;
-      if (kind === 3) this.#invalid(place, "flags are 3, which is reserved");
-      if (kind === EVENT.DESC && (features & FEATURE.EVENT_IDX) === 0n) {
-        this.#invalid(place, "flags ask for a descriptor event without VIRTIO_F_EVENT_IDX");
-      }
-      if (event !== null && event >= size) {
-        this.#invalid(place, `offset ${event} in a ring of ${size}`);
-      }
+  #checkEvent(place: string, { flags, event }: RingSide): void {
+    const kind = flags & EVENT.FLAGS_MASK;
+    if (kind === 3) this.#invalid(place, "flags are 3, which is reserved");
+    if (kind === EVENT.DESC && (this.config.features & FEATURE.EVENT_IDX) === 0n) {
+      this.#invalid(place, "flags ask for a descriptor event without VIRTIO_F_EVENT_IDX");
+    }
+    if (event !== null && event >= this.config.size) {
+      this.#invalid(place, `offset ${event} in a ring of ${this.config.size}`);
     }
   }
 
