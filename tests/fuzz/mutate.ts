@@ -154,10 +154,16 @@ function events({ random, world, config }: Break): void {
   world.write(config.addressSpace, config[area] + BigInt(offset), 2, random.odd16());
 }
 
-/** Split: entries of either ring. */
+/** Split: entries of either ring. Packed rings have none: two descriptors get one buffer id. */
 function entries({ random, world, config }: Break): void {
-  if (config.format === "packed") return;
-  const { addressSpace: space, driver, device, size } = config;
+  const { addressSpace: space, descriptor, driver, device, size } = config;
+  if (config.format === "packed") {
+    const id = random.below(size);
+    for (const slot of [random.below(size), random.below(size)]) {
+      world.write(space, descriptor + 16n * BigInt(slot) + 12n, 2, id);
+    }
+    return;
+  }
   const slot = BigInt(random.below(size));
   const id = random.oneIn(2) ? someIndex(random, size) : random.odd32();
   switch (random.below(4)) {
