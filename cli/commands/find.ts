@@ -20,7 +20,8 @@ the word at the end of a row is the target that every other command takes.
   qemu  vm1   running  256M                                              qemu:4242
                                virtio-blk  0 (request0) split 256        qemu:4242/blk0:0
 
-With --plain the columns are the same, each filled in every row, with tabs between:
+On a terminal the columns that do not fit are left out, TARGET never. With --plain all are there,
+each filled in every row, with tabs between:
 
   $ guestmem find --plain | awk -F'\\t' '$5 == "virtio-blk" { print $NF }'
   qemu:4242/blk0:0
@@ -70,6 +71,7 @@ export function findCommand(context: Context): CommandUnknownOpts {
       if (guests.length === 0) {
         return context.warn("guestmem: no guests found; `guestmem demo` starts one");
       }
-      await context.print(options.plain ? findPlain(guests) : findText(guests));
+      const width = context.terminal ? context.size().columns : Infinity;
+      await context.print(options.plain ? findPlain(guests) : findText(guests, width));
     });
 }

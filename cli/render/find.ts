@@ -7,9 +7,10 @@ import type { Device, Guest, Queue } from "../../lib/guest/guest.ts";
 import type { Found } from "../../lib/source/attach.ts";
 import { deviceTypeText } from "./device.ts";
 import { escape } from "./escape.ts";
+import { fitTable } from "./fit.ts";
 import { jsonLine, timeText } from "./json.ts";
 import { sizeText } from "./size.ts";
-import { type Cell, renderPlain, renderTable, type Table } from "./table.ts";
+import { type Cell, renderPlain, type Table } from "./table.ts";
 
 const COLUMNS = [
   { head: "KIND" },
@@ -29,13 +30,19 @@ export function findPlain(guests: readonly Guest[]): string {
   return renderPlain(findTable(guests, true));
 }
 
-/** The same for a person: the guest is said once, and long notes stand below the table. */
-export function findText(guests: readonly Guest[]): string {
+/** Columns that a narrow terminal does without, first to go first: a target tells its device's type. */
+const SPARE = ["DEVICE", "STATE", "RING", "MEMORY", "NAME"];
+
+/**
+ * The same for a person: the guest is said once, and long notes stand below the table. Columns that
+ * do not fit into `width` are left out, the target never.
+ */
+export function findText(guests: readonly Guest[], width = Infinity): string {
   const { columns, rows } = findTable(guests, false);
   const notes: string[] = [];
   const short = rows.map((row) => row.map((cell, i) => i === NOTE ? refer(cell, notes) : cell));
   const below = notes.map((note, i) => `[${i + 1}] ${escape(note)}`);
-  return [renderTable({ columns, rows: short }), ...below].join("\n");
+  return [fitTable({ columns, rows: short }, width, SPARE), ...below].join("\n");
 }
 
 /** Characters of a note that fit into the table. */

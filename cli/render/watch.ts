@@ -4,11 +4,12 @@
  * @module
  */
 import type { QueueRates, WatchReport } from "../../lib/watch/follow.ts";
-import { dim, green, type Paint, red, stripAnsiCode, yellow } from "./colors.ts";
+import { dim, green, type Paint, red, yellow } from "./colors.ts";
 import { deviceTypeText } from "./device.ts";
+import { fitTable } from "./fit.ts";
 import { jsonLine, timeText } from "./json.ts";
 import { durationText, rateText } from "./size.ts";
-import { type Cell, renderPlain, renderTable, type Table } from "./table.ts";
+import { type Cell, renderPlain, type Table } from "./table.ts";
 
 const COLUMNS = [
   { head: "TARGET" },
@@ -44,25 +45,12 @@ export function watchText(report: WatchReport, limit: number, width = Infinity):
     ...report.queues.some(({ gap }) => gap) ? ["?: moved too fast to be counted"] : [],
   ];
   const foot = notes.length === 0 ? "" : `\n${dim(notes.join("; "))}`;
-  return `${fitted({ columns: COLUMNS, rows }, width)}${foot}`;
+  return `${fitTable({ columns: COLUMNS, rows }, width, SPARE)}${foot}`;
 }
 
-function fitted(table: Table, width: number): string {
-  let left = table;
-  for (const head of SPARE) {
-    if (widest(renderTable(left)) <= width) break;
-    left = withoutColumn(left, head);
-  }
-  return renderTable(left);
-}
-
-function withoutColumn({ columns, rows }: Table, head: string): Table {
-  const at = columns.findIndex((column) => column.head === head);
-  return { columns: columns.toSpliced(at, 1), rows: rows.map((cells) => cells.toSpliced(at, 1)) };
-}
-
-function widest(text: string): number {
-  return Math.max(...stripAnsiCode(text).split("\n").map((line) => line.length));
+/** What the columns of {@linkcode watchPlain} are, for a person who pipes them. */
+export function watchHeading(): string {
+  return `columns, a tab between two: TIME, ${COLUMNS.map(({ head }) => head).join(", ")}`;
 }
 
 /** A line per queue between tabs: the time, then what the table has. */
