@@ -13,7 +13,7 @@ import type { Context } from "../context.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseAddressPort, parseCount, parseDuration, parseInterval } from "../parse.ts";
 import { watchDoorbell } from "./watch_doorbell.ts";
-import { watchJson, watchPlain, watchText } from "../render/watch.ts";
+import { watchHeading, watchJson, watchPlain, watchText } from "../render/watch.ts";
 
 const MANUAL = `
 A row per queue: the free-running indices (packed: slots), how many buffers are with the device now
@@ -22,7 +22,8 @@ the device has used nothing while something is with it, and which notifications 
 
 Rings are read many times between two lines. Where an index may still have lapped unseen, the rate
 is \`?\` and JSON says "gap": true; it is never made up. On a terminal the table is redrawn; elsewhere
-each interval is a line per queue, as with --plain. --json is a stream of lines (guestmem/watch/1).
+each interval is a line per queue, as with --plain, and stderr tells once what the columns are. --json
+is a stream of lines (guestmem/watch/1).
 
 Of an ivshmem: target it shows a line per interrupt that reaches us, and per peer that comes or goes.
 
@@ -84,6 +85,7 @@ export function watchCommand(context: Context): CommandUnknownOpts {
         ? screen(context)
         : (report: WatchReport) =>
           context.print(options.json ? watchJson(report) : watchPlain(report));
+      if (!context.terminal && !options.json && !options.plain) context.warn(watchHeading());
       const whole = Math.max(1, Math.round((options.for ?? Infinity) / interval));
       let left = Math.min(options.count ?? Infinity, whole);
       for await (const report of follow(attachment, { interval, signal: context.signal, log })) {

@@ -78,13 +78,16 @@ Deno.test("watch counts what moves, in JSON, in plain lines, and --count ends it
   }
   assert(((rows[2].used - rows[0].used) & 0xffff) > 0);
   const words = ["watch", demo.target, "--interval", "100ms", "--for", "300ms"];
-  const { code, out } = await guestmem(words);
+  const { code, out, err } = await guestmem(words);
   assertEquals(code, 0);
+  const heads = err.trimEnd().replace(/^columns, a tab between two: /, "").split(", ");
+  assertEquals([heads[0], heads[1]], ["TIME", "TARGET"], err);
   const lines = out.trimEnd().split("\n").map((line) => line.split("\t"));
   assertEquals(lines.length, 3 * 7);
   for (const line of lines) {
-    assert(!Number.isNaN(Date.parse(line[0])) && line.length === 13, line.join());
+    assert(!Number.isNaN(Date.parse(line[0])) && line.length === heads.length, line.join());
   }
+  assertEquals((await guestmem([...words, "--plain"])).err, "");
 });
 
 Deno.test("Ctrl-C ends watch with 130, and the watched guest goes on", async () => {
