@@ -18,7 +18,8 @@ import { watchHeading, watchJson, watchPlain, watchText } from "../render/watch.
 const MANUAL = `
 A row per queue: the free-running indices (packed: slots), how many buffers are with the device now
 and at worst, buffers per second made available and used, the average since the start, how long
-the device has used nothing while something is with it, and which notifications are wanted.
+the device has used nothing while something is with it, which notifications are wanted, how old the
+oldest request is at least, and the verdict of \`diagnose\`. A stall is called so after a second.
 
 Rings are read many times between two lines. Where an index may still have lapped unseen, the rate
 is \`?\` and JSON says "gap": true; it is never made up. On a terminal the table is redrawn; elsewhere

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { QueueRates, WatchReport } from "../../lib/watch/follow.ts";
+import type { GuestState, QueueRates, WatchReport } from "../../lib/watch/follow.ts";
 import { dim, green, type Paint, red, yellow } from "./colors.ts";
 import { deviceTypeText } from "./device.ts";
 import { fitTable } from "./fit.ts";
@@ -24,20 +24,32 @@ const COLUMNS = [
   { head: "AVERAGE", align: "right" },
   { head: "WAITING", align: "right" },
   { head: "WANTED" },
+  { head: "OLDEST", align: "right" },
+  { head: "VERDICT" },
 ] as const;
 
 /** Waiting longer than this is worth a colour, in milliseconds. */
 const LONG = 1000;
 
 /** Columns that a narrow terminal does without, first to go first. */
-const SPARE = ["DEVICE", "AVERAGE", "RING", "WORST", "AVAIL/S", "WANTED", "AVAIL", "USED"];
+const SPARE = [
+  "DEVICE",
+  "AVERAGE",
+  "WAITING",
+  "RING",
+  "WORST",
+  "AVAIL/S",
+  "WANTED",
+  "AVAIL",
+  "USED",
+];
 
 /**
  * A table of all queues, at most `limit` of them and `width` columns wide; without line end. What
  * does not fit is left out by whole columns, what says that a queue hangs last of all.
  */
 export function watchText(report: WatchReport, limit: number, width = Infinity): string {
-  const rows = report.queues.slice(0, limit).map(row);
+  const rows = report.queues.slice(0, limit).map((one) => row(one, report.guest));
   const more = report.queues.length - rows.length;
   const notes = [
     ...more > 0 ? [`${more} more queues`] : [],
@@ -56,12 +68,13 @@ export function watchHeading(): string {
 /** A line per queue between tabs: the time, then what the table has. */
 export function watchPlain(report: WatchReport): string {
   const time = timeText(report.time);
-  const table: Table = { columns: COLUMNS, rows: report.queues.map((one) => [time, ...row(one)]) };
+  const rows = report.queues.map((one) => [time, ...row(one, report.guest)]);
+  const table: Table = { columns: COLUMNS, rows };
   return renderPlain(table);
 }
 
-function row(rates: QueueRates): Cell[] {
-  const { device, queue, indices, suppression, waiting } = rates;
+function row(rates: QueueRates, guest: GuestState): Cell[] {
+  const { device, queue, indices, suppression, waiting, oldest } = rates;
   const index = (value: number | undefined) => value === undefined ? "unreadable" : String(value);
   return [
     rates.target,
@@ -77,7 +90,16 @@ function row(rates: QueueRates): Cell[] {
     waiting < 1 ? "" : { text: durationText(waiting), paint: waiting > LONG ? red : yellow },
     [suppression.kickWanted ? "kick" : "", suppression.callWanted ? "call" : ""]
       .filter((word) => word !== "").join(" "),
+    oldest === null || oldest < 1 ? "" : durationText(oldest),
+    verdictCell(rates, guest),
   ];
+}
+
+/** `gone` for a queue of a guest that is not there any more: its indices are the last that were read. */
+function verdictCell({ verdict }: QueueRates, { up }: GuestState): Cell {
+  if (!up) return { text: "gone", paint: red };
+  const well = verdict === null || verdict === "idle" || verdict === "moving";
+  return { text: verdict ?? "", paint: well ? dim : red };
 }
 
 function ratePaint({ usedRate }: QueueRates): Paint {
@@ -86,10 +108,10 @@ function ratePaint({ usedRate }: QueueRates): Paint {
 
 /** `guestmem/watch/1`: a line per queue. */
 export function watchJson(report: WatchReport): string {
-  return report.queues.map((rates) => queueJson(rates, report.time)).join("\n");
+  return report.queues.map((rates) => queueJson(rates, report)).join("\n");
 }
 
-function queueJson(rates: QueueRates, time: number): string {
+function queueJson(rates: QueueRates, { time, guest }: WatchReport): string {
   const { target, device, queue, indices, suppression } = rates;
   return jsonLine("guestmem/watch/1", {
     target,
@@ -111,8 +133,12 @@ function queueJson(rates: QueueRates, time: number): string {
     usedAverage: tidy(rates.usedAverage),
     gap: rates.gap,
     waiting: tidy(rates.waiting),
+    oldest: tidy(rates.oldest),
+    verdict: rates.verdict,
+    evidence: rates.evidence,
     kickWanted: suppression.kickWanted,
     callWanted: suppression.callWanted,
+    guest,
   });
 }
 

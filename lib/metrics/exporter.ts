@@ -4,8 +4,7 @@
  * @module
  */
 import { Counter, Gauge, Registry } from "prom-client";
-import { isPosted } from "../device/posted.ts";
-import { diagnose, type QueueReading, type Verdict, VERDICTS } from "../ring/stall.ts";
+import { type Verdict, VERDICTS } from "../ring/stall.ts";
 import type { QueueRates, WatchReport } from "../watch/follow.ts";
 
 const QUEUE = ["guest", "device", "queue"] as const;
@@ -27,7 +26,11 @@ export class Exporter {
   );
   readonly #waiting = this.#gauge(
     "stalled_seconds",
-    "Time since the device last used a buffer while it holds one: a lower bound of the oldest one's age",
+    "Time since the device last used a buffer while it holds one",
+  );
+  readonly #oldest = this.#gauge(
+    "oldest_seconds",
+    "Age of the oldest request that is with the device: a lower bound",
   );
   readonly #verdict = new Gauge({
     name: "guestmem_verdict",
@@ -49,7 +52,6 @@ export class Exporter {
   });
   /** Label sets that have values now, by guest. */
   readonly #shown = new Map<string, QueueLabels[]>();
-  readonly #before = new Map<string, QueueReading>();
 
   constructor() {
     this.#registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
@@ -59,7 +61,7 @@ export class Exporter {
   update(guest: string, report: WatchReport): void {
     this.#clear(guest);
     this.#up.set({ guest }, 1);
-    for (const queue of report.queues) this.#queue(guest, queue, report.time);
+    for (const queue of report.queues) this.#queue(guest, queue);
   }
 
   /** The guest can not be read: its queues have no values, and `up` is 0. */
@@ -78,8 +80,8 @@ export class Exporter {
     return this.#registry.contentType;
   }
 
-  #queue(guest: string, queue: QueueRates, time: number): void {
-    const { device, indices, usedRate, inFlightWorst, waiting, gap } = queue;
+  #queue(guest: string, queue: QueueRates): void {
+    const { device, indices, usedRate, inFlightWorst, waiting, oldest, verdict, gap } = queue;
     const labels = { guest, device: device.name, queue: queue.queue.name };
     this.#gaps.inc(labels, gap ? 1 : 0);
     if (indices === null) return;
@@ -90,25 +92,8 @@ export class Exporter {
     this.#worst.set(labels, inFlightWorst);
     if (usedRate !== null) this.#rate.set(labels, usedRate);
     this.#waiting.set(labels, waiting / 1000);
-    this.#say(
-      labels,
-      this.#judge(queue, { indices: { ...indices, time }, kick: null, call: null }),
-    );
-  }
-
-  /** What the last two reports together say; a single one says nothing about movement. */
-  #judge(queue: QueueRates, reading: QueueReading): Verdict {
-    const before = this.#before.get(queue.target) ?? reading;
-    this.#before.set(queue.target, reading);
-    return diagnose({
-      config: queue.queue.ring,
-      readings: [before, reading],
-      findings: [],
-      status: queue.device.status,
-      posted: isPosted(queue.queue.name),
-      halted: null,
-      note: queue.queue.note,
-    }).verdict;
+    if (oldest !== null) this.#oldest.set(labels, oldest / 1000);
+    if (verdict !== null) this.#say(labels, verdict);
   }
 
   #say(labels: QueueLabels, verdict: Verdict): void {
@@ -127,7 +112,15 @@ export class Exporter {
   }
 
   #gauges(): Gauge[] {
-    return [this.#available, this.#used, this.#inFlight, this.#worst, this.#rate, this.#waiting];
+    return [
+      this.#available,
+      this.#used,
+      this.#inFlight,
+      this.#worst,
+      this.#rate,
+      this.#waiting,
+      this.#oldest,
+    ];
   }
 
   #gauge(name: string, help: string): Gauge {

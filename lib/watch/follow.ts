@@ -3,12 +3,15 @@
  *
  * @module
  */
+import { openSys, type Sys } from "../../ffi/sys.ts";
 import { SourceError } from "../errors.ts";
 import type { Device, Queue } from "../guest/guest.ts";
 import { hasRing, openQueue } from "../guest/open_queue.ts";
 import { type SelectedQueue, selectQueues } from "../guest/select.ts";
-import type { Ring, Suppression } from "../ring/snapshot.ts";
+import type { Ring, RingIndices, Suppression } from "../ring/snapshot.ts";
 import type { Attachment } from "../source/source.ts";
+import { type Inspection, Inspector, newInspection } from "./inspect.ts";
+import { createJudge, type Judge, type Judgement, readNotifications } from "./judge.ts";
 import { createSampler, type RingRates, type RingSampler } from "./sampler.ts";
 
 /** How to follow. */
@@ -18,10 +21,12 @@ export interface FollowOptions {
   /** Ends the following, between two reports. */
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
+  /** Default: the real system calls. */
+  readonly sys?: Sys;
 }
 
 /** One queue in a report. */
-export interface QueueRates extends RingRates {
+export interface QueueRates extends RingRates, Judgement {
   /** `qemu:4242/blk0:0`. */
   readonly target: string;
   readonly device: Device;
@@ -29,10 +34,22 @@ export interface QueueRates extends RingRates {
   readonly suppression: Suppression;
 }
 
+/** Whether the guest can be read. */
+export interface GuestState {
+  readonly up: boolean;
+  /** Why not, or what else is the matter with it; empty where all is well. */
+  readonly note: string;
+}
+
 /** All queues at one time. */
 export interface WatchReport {
   /** Milliseconds since the epoch. */
   readonly time: number;
+  /**
+   * While it is not up, queues are those of the last report before, with the indices that were read
+   * last, no samples, and no rates, ages or verdicts.
+   */
+  readonly guest: GuestState;
   readonly queues: readonly QueueRates[];
   /** Queues that have no ring to read. */
   readonly unreadable: number;
@@ -42,6 +59,10 @@ interface Followed {
   readonly selected: SelectedQueue;
   readonly ring: Ring;
   readonly sampler: RingSampler;
+  readonly judge: Judge;
+  readonly inspection: Inspection;
+  /** The last reading. */
+  indices: RingIndices | null;
 }
 
 /** Readings in an interval, where it is long enough; and the time between two, in milliseconds. */
@@ -61,8 +82,9 @@ const REFRESH = 5000;
  */
 export async function* follow(
   attachment: Attachment,
-  { interval, signal, log }: FollowOptions,
+  { interval, signal, log, sys = openSys() }: FollowOptions,
 ): AsyncGenerator<WatchReport> {
+  const inspector = new Inspector();
   let followed = start(attachment, []);
   if (followed.length === 0) throw nothingToFollow(attachment);
   let refreshed = performance.now();
@@ -70,7 +92,8 @@ export async function* follow(
   while (!signal.aborted) {
     await sampleUntil(followed, next, signal, Math.min(LONGEST, interval / SAMPLES));
     if (signal.aborted) return;
-    yield report(attachment, followed);
+    inspector.look(followed, () => performance.now());
+    yield report(attachment, followed, sys);
     next = Math.max(next + interval, performance.now());
     if (performance.now() - refreshed < REFRESH) continue;
     await refresh(attachment, log);
@@ -86,7 +109,14 @@ function start(attachment: Attachment, before: readonly Followed[]): Followed[] 
     const ring = openQueue(attachment, selected.queue);
     if (ring === null) return [];
     const old = before.find((one) => isSame(one, selected, ring));
-    return [{ selected, ring, sampler: old?.sampler ?? createSampler(ring.config) }];
+    return [{
+      selected,
+      ring,
+      sampler: old?.sampler ?? createSampler(ring.config),
+      judge: old?.judge ?? createJudge(ring.config),
+      inspection: old?.inspection ?? newInspection(),
+      indices: old?.indices ?? null,
+    }];
   });
 }
 
@@ -96,8 +126,9 @@ function isSame(before: Followed, now: SelectedQueue, ring: Ring): boolean {
     a.descriptor === b.descriptor && before.selected.queue.xen?.place === now.queue.xen?.place;
 }
 
-function read({ ring, sampler }: Followed): void {
-  sampler.observe(ring.indices(), performance.now());
+function read(one: Followed): void {
+  one.indices = one.ring.indices();
+  one.sampler.observe(one.indices, performance.now());
 }
 
 /** Reads all rings, at short and long distances in turn, until it is time for a report. */
@@ -119,16 +150,25 @@ async function sampleUntil(
   }
 }
 
-function report({ devices, target }: Attachment, followed: readonly Followed[]): WatchReport {
-  const queues = followed.map(({ selected, ring, sampler }): QueueRates => ({
-    ...sampler.report(performance.now()),
-    target: selected.target,
-    device: selected.device,
-    queue: selected.queue,
-    suppression: ring.snapshot({ chains: "none" }).suppression,
-  }));
+function report(
+  { devices, target }: Attachment,
+  followed: readonly Followed[],
+  sys: Sys,
+): WatchReport {
+  const queues = followed.map((one) => queueRates(one, sys));
   const unreadable = selectQueues(devices, target).filter(({ queue }) => !hasRing(queue)).length;
-  return { time: Date.now(), queues, unreadable };
+  return { time: Date.now(), guest: { up: true, note: "" }, queues, unreadable };
+}
+
+function queueRates(one: Followed, sys: Sys): QueueRates {
+  const { selected, ring, sampler, judge, inspection } = one;
+  const { target, device, queue } = selected;
+  const now = performance.now();
+  const rates = sampler.report(now);
+  const notifiers = () => readNotifications(sys, queue);
+  const look = { selected, now, findings: inspection.lasting, halted: null, notifiers };
+  const { suppression } = ring.snapshot({ chains: "none" });
+  return { ...rates, ...judge.judge(rates, look), target, device, queue, suppression };
 }
 
 /** A monitor that is busy for a moment changes nothing; a guest that is gone ends it. */

@@ -19,6 +19,7 @@
  */
 import type { RingConfig } from "../ring/config.ts";
 import type { RingIndices, RingSide } from "../ring/snapshot.ts";
+import { createAgeTracker } from "./age.ts";
 
 /** What happened to a ring between two reports. */
 export interface RingRates {
@@ -40,6 +41,13 @@ export interface RingRates {
   readonly gap: boolean;
   /** Milliseconds since the device last used a buffer, while at least one was with it; else 0. */
   readonly waiting: number;
+  /**
+   * Milliseconds that the oldest request has been with the device, at least; 0 where there is none,
+   * null where the ring could not be read. A lower bound: exact to the time between two readings
+   * where the device works in order. Where a packed ring's device position is a guess (`exact` is
+   * false) it is {@linkcode waiting}. After a gap the count starts anew.
+   */
+  readonly oldest: number | null;
 }
 
 /** Follows one ring. */
@@ -90,6 +98,7 @@ export function createSampler(config: RingConfig): RingSampler {
   let last: Last | null = null;
   let current: RingIndices | null = null;
   let usedMoved = NaN;
+  const age = createAgeTracker();
   /** Slots per millisecond, by the short times of this report's time or of the one before. */
   let rate = 0;
 
@@ -101,7 +110,10 @@ export function createSampler(config: RingConfig): RingSampler {
     const available = moved(before.indices.available, indices.available);
     const used = moved(before.indices.used, indices.used);
     if (elapsed <= 0) return used === 0;
-    window.spans.push({ elapsed, available, used });
+    const span = { elapsed, available, used };
+    window.spans.push(span);
+    if (believed(span)) age.step(available, used, now);
+    else age.start(indices.inFlight, now);
     if (elapsed < before.elapsed) {
       window.short.moved += Math.max(available, used);
       window.short.elapsed += elapsed;
@@ -117,6 +129,9 @@ export function createSampler(config: RingConfig): RingSampler {
   const believed = ({ elapsed, available, used }: Span) =>
     Math.max(available, used, rate * elapsed) < modulus / 2;
 
+  const waiting = (now: number) =>
+    current !== null && current.inFlight > 0 ? Math.max(0, now - usedMoved) : 0;
+
   return {
     observe(indices, now) {
       if (Number.isNaN(window.start)) window.start = now;
@@ -125,6 +140,7 @@ export function createSampler(config: RingConfig): RingSampler {
       const still = indices !== null && last !== null && step(indices, now, last);
       if (!still) usedMoved = now;
       window.worst = Math.max(window.worst, indices?.inFlight ?? 0);
+      if (indices !== null && last === null) age.start(indices.inFlight, now);
       const elapsed = last === null ? 0 : now - last.time;
       last = indices === null ? null : { indices, time: now, elapsed };
     },
@@ -146,7 +162,8 @@ export function createSampler(config: RingConfig): RingSampler {
         usedAverage: perSecond(total.used, total.counted),
         inFlightWorst: worst,
         gap: sure.elapsed < all.elapsed,
-        waiting: current !== null && current.inFlight > 0 ? Math.max(0, now - usedMoved) : 0,
+        waiting: waiting(now),
+        oldest: current === null ? null : current.exact ? age.oldest(now) : waiting(now),
       };
     },
     pace() {

@@ -90,6 +90,18 @@ Deno.test("watch counts what moves, in JSON, in plain lines, and --count ends it
   assertEquals((await guestmem([...words, "--plain"])).err, "");
 });
 
+Deno.test("watch says what a queue is stuck on, since when, and why", async () => {
+  await using demo = await startDemo("--break", "lose-kick", "--break-after", "0s");
+  const target = `${demo.target}/blk0:0`;
+  await stand(target);
+  const [, row] = await json("watch", target, "--interval", "1200ms", "--count", "2");
+  assertEquals([row.verdict, row.guest], ["lost kick", { up: true, note: "" }]);
+  assert(row.oldest > 2000 && row.waiting > 2000, JSON.stringify(row));
+  assertStringIncludes(row.evidence.join("; "), "a kick was due");
+  const { out } = await guestmem(["watch", target, "--count", "1", "--interval", "1s", "--plain"]);
+  assertEquals(out.trimEnd().split("\t").at(-1), "lost kick");
+});
+
 Deno.test("Ctrl-C ends watch with 130, and the watched guest goes on", async () => {
   await using demo = await startDemo();
   const watch = startGuestmem(["watch", demo.target, "--interval", "50ms", "--plain"]);
