@@ -15,9 +15,13 @@ export function kickWaysTable(ways: readonly Kick[], chosen: Kick | null = null)
     rows: ways.map((way) => [
       way.name,
       possibleText(way, way === chosen),
-      way.possible === true ? way.describe() : way.possible,
+      way.possible === true ? way.describe() : reasonText(way.possible, way.remedy),
     ]),
   };
+}
+
+function reasonText(why: string, remedy = ""): string {
+  return remedy === "" ? why : `${why}: ${remedy}`;
 }
 
 function possibleText({ name, possible, lastResort }: Kick, chosen: boolean): string {
@@ -32,6 +36,7 @@ export function kickWaysJson(ways: readonly Kick[], chosen: Kick | null): unknow
     name: way.name,
     possible: way.possible === true,
     reason: way.possible === true ? null : way.possible,
+    remedy: way.possible === true ? null : way.remedy || null,
     signals: way.possible === true ? way.describe() : null,
     lastResort: way.lastResort,
     taken: way === chosen,

@@ -6,8 +6,8 @@
 import { openSys, type Sys } from "../../ffi/sys.ts";
 import { SourceError } from "../errors.ts";
 import { type OpenOptions, openTarget } from "../source/attach.ts";
+import { haltedProcess, haltedText } from "../source/halted.ts";
 import type { Monitor } from "../source/source.ts";
-import { haltedProcess } from "./notifier.ts";
 import { observe, type ObserveOptions, type QueueReport } from "./observe.ts";
 
 /** What is the matter with a guest. */
@@ -46,7 +46,8 @@ export async function diagnoseGuest(text: string, options: DiagnoseOptions): Pro
 /** Targets that name a process by its id can be looked at before anything is asked of it. */
 function stoppedProcess(sys: Sys, text: string): string | null {
   const match = /^(?:qemu|proc):([0-9]+)(?:\/|$)/.exec(text);
-  return match === null ? null : haltedProcess(sys, Number(match[1]));
+  const halted = match === null ? null : haltedProcess(sys, Number(match[1]));
+  return halted === null ? null : haltedText(halted);
 }
 
 /** QMP `query-status`: a virtual machine that is paused runs neither its processors nor its devices. */

@@ -41,16 +41,23 @@ export function chooseKick(kicks: readonly Kick[], via: string | null): Kick {
   throw new SourceError("kick", "choose", "unsupported", reasons(kicks, via), remedy(kicks, via));
 }
 
+/** A line for each way that was asked for: one would be too long for several. */
 function reasons(kicks: readonly Kick[], via: string | null): string {
   const asked = kicks.filter((kick) => via === null || kick.name === via);
   if (asked.length === 0) return `no way is called "${via}"`;
-  return asked.map((kick) => {
+  const lines = asked.map((kick) => {
     const why = kick.possible === true ? "possible, but only when asked for" : kick.possible;
     return `${kick.name}: ${why}`;
-  }).join("; ");
+  });
+  return lines.length === 1 ? lines[0] : ["no way is possible here", ...lines].join("\n  ");
 }
 
+/** A way that is possible, else what would make one so. */
 function remedy(kicks: readonly Kick[], via: string | null): string {
   const others = kicks.filter((kick) => kick.possible === true && kick.name !== via);
-  return others.map((kick) => `--via ${kick.name} (${kick.describe()})`).join(", or ");
+  if (others.length > 0) {
+    return others.map((kick) => `--via ${kick.name} (${kick.describe()})`).join(", or ");
+  }
+  const asked = kicks.filter((kick) => via === null || kick.name === via);
+  return [...new Set(asked.flatMap((kick) => kick.remedy || []))].join("; or ");
 }

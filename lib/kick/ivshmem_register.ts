@@ -13,8 +13,8 @@ import {
   REGISTER,
   REGISTERS_LENGTH,
 } from "../wire/ivshmem/registers.ts";
+import { type Refusal, refusal, registerWay } from "./inside.ts";
 import type { Kick, KickProof, KickSide } from "./kick.ts";
-import { refusal } from "./virtio_pci.ts";
 
 /** Rings `vector` of `peer`. */
 export function doorbellKick(
@@ -24,18 +24,16 @@ export function doorbellKick(
   vector: number,
   side: KickSide,
 ): Kick {
-  return {
+  const oneWay = "a doorbell has one direction: to the peer";
+  return registerWay({
     name: "doorbell",
-    lastResort: false,
-    get possible() {
-      return side === "call" ? "a doorbell has one direction: to the peer" : possible(sys, device);
-    },
+    look: () => side === "call" ? oneWay : possible(sys, device),
     describe: () => `doorbell register of ${device.address}: peer ${peer}, vector ${vector}`,
     send: () => Promise.resolve().then(() => send(sys, device, peer, vector)),
-  };
+  });
 }
 
-function possible(sys: WindowSys, device: PciDevice): true | string {
+function possible(sys: WindowSys, device: PciDevice): true | string | Refusal {
   // MSI-X has a BAR of its own; a device without it has no doorbell.
   if (device.bars[IVSHMEM_BAR.msix] === null) return "ivshmem-plain has no doorbell";
   if (device.bars[IVSHMEM_BAR.registers] === null) return "BAR 0 is not there";

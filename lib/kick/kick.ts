@@ -21,6 +21,8 @@ export interface Kick {
   readonly lastResort: boolean;
   /** True, or why it can not be done here. */
   readonly possible: true | string;
+  /** What would make it possible, where something would. */
+  readonly remedy?: string;
   /** What {@linkcode send} will signal, in one line. */
   describe(): string;
   /** Notifies. Throws `SyscallError` or `SourceError`. */

@@ -10,8 +10,8 @@ import type { PciDevice } from "../transport/enumerate.ts";
 import { LEGACY } from "../transport/legacy_pci.ts";
 import type { PciBar } from "../transport/pci_bars.ts";
 import { barPath, openPorts, type WindowSys } from "../transport/register_window.ts";
+import { NO_CALL } from "./inside.ts";
 import type { Kick, KickProof, KickSide } from "./kick.ts";
-import { NO_CALL } from "./virtio_pci.ts";
 
 /** The kick by legacy port. */
 export function portKick(sys: WindowSys, device: PciDevice, queue: number, side: KickSide): Kick {

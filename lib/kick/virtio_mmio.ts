@@ -9,8 +9,8 @@ import type { MmioTransport } from "../transport/enumerate.ts";
 import { MMIO, readMmio } from "../transport/mmio_registers.ts";
 import { notifyWrite } from "../transport/notify.ts";
 import { mapRegisters, type RegisterWindow, type WindowSys } from "../transport/register_window.ts";
+import { NO_CALL, type Refusal, refusal, registerWay } from "./inside.ts";
 import type { Kick, KickProof, KickSide } from "./kick.ts";
-import { NO_CALL, refusal } from "./virtio_pci.ts";
 
 /** Bytes of registers before the configuration. */
 const LENGTH = 0x100;
@@ -22,16 +22,12 @@ export function virtioMmioKick(
   queue: number,
   side: KickSide,
 ): Kick {
-  let answer: true | string | undefined;
-  return {
+  return registerWay({
     name: "notify",
-    lastResort: false,
-    get possible() {
-      return answer ??= side === "call" ? NO_CALL : possible(sys, device, queue);
-    },
+    look: () => side === "call" ? NO_CALL : possible(sys, device, queue),
     describe: () => `QueueNotify of ${device.address}: write ${queue}`,
     send: () => Promise.resolve().then(() => send(sys, device, queue)),
-  };
+  });
 }
 
 /** The transport's registers by /dev/mem. Throws SourceError where their address is hidden. */
@@ -47,10 +43,12 @@ export function openMmio(
   return mapRegisters({ sys, path: "/dev/mem", offset: registers.start, length: LENGTH, writable });
 }
 
-function possible(sys: WindowSys, device: MmioTransport, queue: number): true | string {
+function possible(sys: WindowSys, device: MmioTransport, queue: number): true | string | Refusal {
   const write = writeOf(device, queue);
   if (typeof write === "string") return write;
-  if (device.registers === null) return "the registers' address is hidden: run as root";
+  if (device.registers === null) {
+    return { why: "the registers' address is hidden", remedy: "run as root" };
+  }
   try {
     using registers = openMmio(sys, device, true);
     const found = readMmio(registers);

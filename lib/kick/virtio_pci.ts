@@ -5,7 +5,7 @@
  * @module
  */
 import { hex } from "../address.ts";
-import { isSyscallFailure, SourceError } from "../errors.ts";
+import { SourceError } from "../errors.ts";
 import { FEATURE } from "../ring/config.ts";
 import { readQueueNotify } from "../transport/common_config.ts";
 import type { PciDevice } from "../transport/enumerate.ts";
@@ -13,14 +13,10 @@ import { notifyOffset, type NotifyWrite, notifyWrite } from "../transport/notify
 import type { PciBar } from "../transport/pci_bars.ts";
 import { CFG_TYPE, firstUsable, type VirtioCapability } from "../transport/pci_capabilities.ts";
 import { openBar, type RegisterWindow, type WindowSys } from "../transport/register_window.ts";
+import { NO_CALL, type Refusal, refusal, registerWay } from "./inside.ts";
 import type { Kick, KickProof, KickSide } from "./kick.ts";
 
 const VERSION_1 = FEATURE.VERSION_1;
-
-/** Says why the kernel keeps registers to itself. */
-export const CLAIMED =
-  "the kernel keeps registers that a driver has claimed to itself: boot with " +
-  "iomem=relaxed, or unbind the driver";
 
 /** The kick by notify address. Nothing is mapped before `possible` or `send` is asked. */
 export function virtioPciKick(
@@ -29,20 +25,13 @@ export function virtioPciKick(
   queue: number,
   side: KickSide,
 ): Kick {
-  let answer: true | string | undefined;
-  return {
+  return registerWay({
     name: "notify",
-    lastResort: false,
-    get possible() {
-      return answer ??= side === "call" ? NO_CALL : possible(sys, device, queue);
-    },
+    look: () => side === "call" ? NO_CALL : possible(sys, device, queue),
     describe: () => `notify address of ${device.address}, queue ${queue}: one write`,
     send: () => Promise.resolve().then(() => send(sys, device, queue)),
-  };
+  });
 }
-
-/** Why `--call` has no way here. */
-export const NO_CALL = "inside a guest only the device itself can call the driver";
 
 /** The capabilities that it takes, and the BARs they are in. */
 interface Areas {
@@ -67,7 +56,7 @@ function areasOf({ what, node, capabilities, bars }: PciDevice): Areas | string 
   return { common, commonBar, notify, notifyBar };
 }
 
-function possible(sys: WindowSys, device: PciDevice, queue: number): true | string {
+function possible(sys: WindowSys, device: PciDevice, queue: number): true | string | Refusal {
   const areas = areasOf(device);
   if (typeof areas === "string") return areas;
   const features = device.node?.features ?? 0n;
@@ -83,13 +72,6 @@ function possible(sys: WindowSys, device: PciDevice, queue: number): true | stri
   } catch (error) {
     return refusal(error);
   }
-}
-
-/** Why registers could not be opened; other errors pass. */
-export function refusal(error: unknown): string {
-  if (!isSyscallFailure(error)) throw error;
-  const claimed = error.errno === "EINVAL" || error.errno === "EPERM";
-  return claimed ? `${error.message}; ${CLAIMED}` : error.message;
 }
 
 function openCommon(sys: WindowSys, device: PciDevice, areas: Areas): RegisterWindow {

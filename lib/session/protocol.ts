@@ -181,6 +181,8 @@ export interface WireKick {
   readonly name: string;
   readonly lastResort: boolean;
   readonly possible: true | string;
+  /** What would make it possible; empty where nothing would, or it is. */
+  readonly remedy: string;
   /** Empty where it is not possible. */
   readonly describe: string;
 }

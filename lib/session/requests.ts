@@ -149,8 +149,10 @@ function kicksOf(held: Held, request: Request & { do: "kicks" | "kick" }): reado
   return held.attachment.kicks?.(device, queue, request.side) ?? [];
 }
 
-function describeKick({ name, lastResort, possible, ...way }: Kick): WireKick {
-  return { name, lastResort, possible, describe: possible === true ? way.describe() : "" };
+function describeKick(way: Kick): WireKick {
+  const { name, lastResort, possible, remedy = "" } = way;
+  const describe = possible === true ? way.describe() : "";
+  return { name, lastResort, possible, remedy, describe };
 }
 
 async function kick(held: Held, request: Request & { do: "kick" }): Promise<readonly string[]> {

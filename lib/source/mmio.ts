@@ -13,8 +13,8 @@ import { Mapping } from "../../ffi/mapping.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import type { Guest } from "../guest/guest.ts";
+import { refusal } from "../kick/inside.ts";
 import { openMmio, virtioMmioKick } from "../kick/virtio_mmio.ts";
-import { refusal } from "../kick/virtio_pci.ts";
 import type { Region } from "../memory/region.ts";
 import { enumerateMmio, type MmioTransport } from "../transport/enumerate.ts";
 import { readMmio, readMmioRegions } from "../transport/mmio_registers.ts";
@@ -99,7 +99,11 @@ function ask(
     return { regions, note: notes.join("; ") };
   } catch (error) {
     if (error instanceof SourceError) return { regions: [], note: error.message };
-    return { regions: [], note: `registers can not be read: ${refusal(error)}` };
+    const { why, remedy } = refusal(error);
+    return {
+      regions: [],
+      note: [`registers can not be read: ${why}`, remedy].filter(Boolean).join("; "),
+    };
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { SourceError } from "../errors.ts";
+import { haltedProcess } from "./halted.ts";
 import { busyMonitor, connectMonitor, type QmpMonitor } from "./qemu_monitor.ts";
 import { findQemu, listQemu, type QemuProcess } from "./qemu_process.ts";
 import {
@@ -57,6 +58,13 @@ export async function openMonitor(guest: QemuGuest, options: Options): Promise<Q
     ? monitorSockets(sys, guest.process)
     : { sockets: [socketNamed(sys, guest.process, guest.socket)], note: "" };
   if (sockets.length === 0) throw noMonitor(guest.process, note);
+  const { pid } = guest.process;
+  const halted = haltedProcess(sys, pid);
+  if (halted !== null) {
+    // Connecting would succeed, and the greeting never come: no other client is to blame for that.
+    const text = `the monitor of QEMU ${pid} can not answer: ${halted.why}`;
+    throw new SourceError("qemu", "ask the monitor", "busy", text, halted.remedy);
+  }
   let first: unknown;
   for (const socket of sockets) {
     try {

@@ -99,6 +99,13 @@ liveTest("QEMU stopped by a signal is named at once", qemuMissing(), async () =>
     const { halted, code } = await diagnosed(`qemu:${guest.pid}`);
     assert(halted?.includes("stopped by a signal"), String(halted));
     assertEquals(code, 3);
+    const target = `qemu:${guest.pid}/virtio-blk0:0`;
+    for (const words of [["dump", "ring", target], ["kick", target]]) {
+      const { code, err } = await guestmem(words);
+      assertEquals(code, 1);
+      assert(err.includes(`process ${guest.pid} is stopped by a signal`), err);
+      assert(err.includes(`remedy: kill -CONT ${guest.pid}`), err);
+    }
   } finally {
     Deno.kill(guest.pid, "SIGCONT");
   }

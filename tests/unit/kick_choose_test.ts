@@ -31,6 +31,19 @@ Deno.test("a way asked for by name that is not possible says why", () => {
   assertThrows(() => chooseKick(ways, "smoke"), SourceError, 'no way is called "smoke"');
 });
 
+Deno.test("where no way is possible each has its line, and what would help is the remedy", () => {
+  const claimed = { ...way("notify", "claimed"), remedy: "boot with iomem=relaxed" };
+  const ways = [way("eventfd", "which fd is not known"), claimed, { ...claimed, name: "port-io" }];
+  const error = assertThrows(() => chooseKick(ways, null), SourceError);
+  assertEquals(error.message.split("\n"), [
+    "kick: choose: no way is possible here",
+    "  eventfd: which fd is not known",
+    "  notify: claimed",
+    "  port-io: claimed",
+  ]);
+  assertEquals(error.remedy, "boot with iomem=relaxed");
+});
+
 Deno.test("fdinfo of an eventfd, and of what is none", () => {
   const text =
     "pos:\t0\nflags:\t02004002\nmnt_id:\t15\nino:\t1057\neventfd-count:               2a\n" +
