@@ -50,6 +50,8 @@ export type * from "./lib/ring/device_queue.ts";
 export type * from "./lib/device/decoder.ts";
 export { decodeChain } from "./lib/device/decode_chain.ts";
 export { DEVICE_TYPES, deviceType, deviceTypeNamed } from "./lib/device/registry.ts";
+export { deviceName, queueName } from "./lib/device/names.ts";
+export type { QueueContext } from "./lib/device/queue_roles.ts";
 
 // Guests
 export type * from "./lib/guest/guest.ts";

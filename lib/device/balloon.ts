@@ -5,10 +5,9 @@
  */
 import { hex } from "../address.ts";
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType, Field } from "./decoder.ts";
-import { bounded, decoded, type Exchange, exchange, has, plural, sentence } from "./exchange.ts";
+import { bounded, decoded, type Exchange, exchange, plural, sentence } from "./exchange.ts";
 import { countOf, le32, nameOf, type Names, u16, u32, u64, when } from "./kind.ts";
-
-const F = { STATS_VQ: 1, FREE_PAGE_HINT: 3, PAGE_REPORTING: 5 } as const;
+import { balloonQueueRoles, QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** Pages of a balloon are of 4096 bytes whatever the guest's are. */
 const PAGE_SIZE = 4096;
@@ -39,25 +38,9 @@ const TAGS: Names = [
 
 type Role = "inflate" | "deflate" | "stats" | "free-page" | "reporting";
 
-/**
- * The queues there are. 5.5.2 gives them fixed numbers, but Linux numbers those that were negotiated
- * without gaps. With no features known all are taken to be there.
- */
-function rolesOf(features: bigint): readonly Role[] {
-  const there = (bit: number) => features === 0n || has(features, bit);
-  const roles: (Role | false)[] = [
-    "inflate",
-    "deflate",
-    there(F.STATS_VQ) && "stats",
-    there(F.FREE_PAGE_HINT) && "free-page",
-    there(F.PAGE_REPORTING) && "reporting",
-  ];
-  return roles.filter((role) => role !== false);
-}
-
 function decode(bytes: ChainBytes, context: DecodeContext): DecodedRequest | null {
   const x = exchange(bytes, context);
-  switch (rolesOf(context.features)[context.queue]) {
+  switch (balloonQueueRoles(context.features)[context.queue]) {
     case "inflate":
       return decodePages(x, "inflate");
     case "deflate":
@@ -143,6 +126,6 @@ export const balloon: DeviceType = {
     freePageHintCmdId: when(3, le32),
     poisonVal: when(4, le32),
   },
-  queueName: (queue, { features }) => rolesOf(features)[queue] ?? `queue${queue}`,
+  queueName: QUEUE_NAMERS.balloon,
   decode,
 };

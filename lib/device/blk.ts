@@ -7,7 +7,6 @@
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
 import {
   bounded,
-  countedQueues,
   decoded,
   type Exchange,
   exchange,
@@ -33,6 +32,7 @@ import {
   when,
 } from "./kind.ts";
 import { commandOf } from "./scsi_cdb.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** `struct virtio_blk_req`, the readable header; `ioprio` is legacy's name for `reserved`. */
 const HEADER = { type: u32, ioprio: u32, sector: u64 };
@@ -286,6 +286,6 @@ export const blk: DeviceType = {
       }),
     ),
   },
-  queueName: countedQueues("request"),
+  queueName: QUEUE_NAMERS.blk,
   decode,
 };

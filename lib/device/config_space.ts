@@ -4,7 +4,7 @@
  * @module
  */
 import type { DeviceType, Field } from "./decoder.ts";
-import { has } from "./exchange.ts";
+import { has } from "./features.ts";
 import { fieldsOf } from "./fields.ts";
 import { type Layout, means, show } from "./kind.ts";
 

@@ -4,9 +4,11 @@
  * @module
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
-import { decoded, type Exchange, exchange, expect, has, plural, sentence } from "./exchange.ts";
+import { decoded, type Exchange, exchange, expect, plural, sentence } from "./exchange.ts";
+import { has } from "./features.ts";
 import type { Fields } from "./fields.ts";
 import { type Names, show, type Shown, textOf, u16, u32, when } from "./kind.ts";
+import { type ConsoleQueueRole, consoleQueueRole, QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** Bytes of a data buffer or of a port's name that are shown. */
 const PREVIEW = 64;
@@ -32,27 +34,9 @@ const PORT_NAME = 7;
 /** 5.3.6.2 has columns first; Linux read rows first until 2025. */
 const SIZE = { cols: u16, rows: u16 };
 
-interface Role {
-  readonly direction: "rx" | "tx";
-  /** Port number; null for the control queues. */
-  readonly port: number | null;
-}
-
-/** 5.3.2: port 0, then the control queues, then the other ports; port 0 alone without MULTIPORT. */
-function roleOf(queue: number): Role {
-  const direction = queue % 2 === 0 ? "rx" : "tx";
-  if (queue < 2) return { direction, port: 0 };
-  return { direction, port: queue < 4 ? null : (queue - 2) >>> 1 };
-}
-
-function queueName(queue: number): string {
-  const { direction, port } = roleOf(queue);
-  return port === null ? `ctrl-${direction}` : `${direction}${port}`;
-}
-
 function decode(bytes: ChainBytes, context: DecodeContext): DecodedRequest {
   const x = exchange(bytes, context);
-  const role = roleOf(context.queue);
+  const role = consoleQueueRole(context.queue);
   if (role.port !== null) return decodeData(x, role);
   if (context.features !== 0n && !has(context.features, MULTIPORT)) {
     x.notes.push("a control queue without MULTIPORT");
@@ -60,7 +44,7 @@ function decode(bytes: ChainBytes, context: DecodeContext): DecodedRequest {
   return decodeControl(x, role);
 }
 
-function decodeData(x: Exchange, { direction, port }: Role): DecodedRequest {
+function decodeData(x: Exchange, { direction, port }: ConsoleQueueRole): DecodedRequest {
   if (direction === "rx" && x.pending) return emptyBuffer(x, direction, port);
   const length = direction === "rx" ? x.written : x.readable;
   const stream = direction === "rx" ? x.reply : x.request;
@@ -76,7 +60,7 @@ function emptyBuffer(x: Exchange, direction: string, port: number | null): Decod
   return decoded("console", direction, x, summary, { port, bufferLength: x.writable });
 }
 
-function decodeControl(x: Exchange, { direction }: Role): DecodedRequest {
+function decodeControl(x: Exchange, { direction }: ConsoleQueueRole): DecodedRequest {
   if (direction === "rx" && x.pending) return emptyBuffer(x, "ctrl-rx", null);
   const stream = direction === "rx" ? x.reply : x.request;
   const control = stream.struct("virtio_console_control", CONTROL);
@@ -113,6 +97,6 @@ export const console: DeviceType = {
     maxNrPorts: when(1, u32),
     emergWr: when(2, u32),
   },
-  queueName,
+  queueName: QUEUE_NAMERS.console,
   decode,
 };

@@ -20,12 +20,13 @@ import {
   type Exchange,
   exchange,
   expect,
-  has,
   outcome,
   sentence,
   statusByte,
 } from "./exchange.ts";
+import { has } from "./features.ts";
 import { flags, type Layout, nameOf, pad, show, type Shown, u32, u64, u8 } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** `struct virtio_crypto_op_header` and `struct virtio_crypto_ctrl_header`. */
 const OP_HEADER = { opcode: u32, algo: u32, sessionId: u64, flag: u32, padding: pad(4) };
@@ -173,7 +174,6 @@ export const crypto: DeviceType = {
     akcipherAlgo: u32,
     maxSize: u64,
   },
-  queueName: (queue, { queueCount }) =>
-    queueCount !== null && queueCount > 1 && queue === queueCount - 1 ? "ctrl" : `data${queue}`,
+  queueName: QUEUE_NAMERS.crypto,
   decode,
 };

@@ -6,6 +6,7 @@
 import type { ChainBytes, DecodeContext, DecodedRequest } from "./decoder.ts";
 import { type ByteSource, Fields, type StreamInfo } from "./fields.ts";
 import { defined, type Kind, nameOf, type Names, type Shown } from "./kind.ts";
+import { has } from "./features.ts";
 
 /** Most entries of a guest's list that are shown; the total count is always given. */
 export const LIST_LIMIT = 32;
@@ -150,24 +151,6 @@ export function bounded<T>(count: number, read: (index: number) => T | undefined
 /** `1 byte`, `2 bytes`, `16777216 bytes`. */
 export function plural(count: number | bigint, unit: string): string {
   return `${count} ${unit}${count === 1 || count === 1n ? "" : "s"}`;
-}
-
-/** Queue names of a device whose queues are all fixed; `queue7` beyond them. */
-export function fixedQueues(...names: string[]): (queue: number) => string {
-  return (queue) => names[queue] ?? `queue${queue}`;
-}
-
-/** Queue names that count up after some fixed ones: `request0`, `request1` … */
-export function countedQueues(
-  name: string,
-  ...fixed: string[]
-): (queue: number) => string {
-  return (queue) => fixed[queue] ?? `${name}${queue - fixed.length}`;
-}
-
-/** Whether feature bit `bit` is among `features`. */
-export function has(features: bigint, bit: number): boolean {
-  return ((features >> BigInt(bit)) & 1n) === 1n;
 }
 
 /** Where the writable part is shorter than its tail, nobody can say which bytes there are. */

@@ -65,3 +65,8 @@ export function featureNames(
 export function statusNames(status: number): string[] {
   return status === 0 ? ["RESET"] : bitNames(STATUS_BITS, status).map(String);
 }
+
+/** Whether feature bit `bit` is among `features`. */
+export function has(features: bigint, bit: number): boolean {
+  return ((features >> BigInt(bit)) & 1n) === 1n;
+}

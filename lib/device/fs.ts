@@ -6,16 +6,7 @@
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
 import { errnoName } from "./errno_names.ts";
-import {
-  decoded,
-  type Exchange,
-  exchange,
-  expect,
-  has,
-  label,
-  plural,
-  sentence,
-} from "./exchange.ts";
+import { decoded, type Exchange, exchange, expect, label, plural, sentence } from "./exchange.ts";
 import { Fields, fieldsOf } from "./fields.ts";
 import { type Message, MESSAGES, NOTIFICATIONS } from "./fuse.ts";
 import {
@@ -32,6 +23,7 @@ import {
   u64,
   when,
 } from "./kind.ts";
+import { fsQueueRole, QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** `struct fuse_in_header` and `struct fuse_out_header`. */
 const IN_HEADER = {
@@ -58,7 +50,7 @@ const NAME_LIMIT = 1024;
 function decode(bytes: ChainBytes, context: DecodeContext): DecodedRequest {
   const x = exchange(bytes, context);
   const little = byteOrder(bytes, context, x.notes);
-  return queueRole(context.queue, context.features) === "notification"
+  return fsQueueRole(context.queue, context.features) === "notification"
     ? decodeNotification(x, streamsOf(bytes, x, little).reply)
     : decodeRequest(x, streamsOf(bytes, x, little));
 }
@@ -198,18 +190,12 @@ function decodeNotification(x: Exchange, reply: Fields): DecodedRequest {
   return decoded("fs", name, x, sentence(["notification", label(name)]), { len, code: name });
 }
 
-/** 5.11.2: the notification queue is there only with its feature; requests follow. */
-function queueRole(queue: number, features: bigint): string {
-  const fixed = has(features, 0) ? ["hiprio", "notification"] : ["hiprio"];
-  return fixed[queue] ?? `request${queue - fixed.length}`;
-}
-
 /** File system device (id 26). */
 export const fs: DeviceType = {
   id: 26,
   name: "fs",
   features: { 0: "NOTIFICATION" },
   config: { tag: text(36), numRequestQueues: u32, notifyBufSize: when(0, u32) },
-  queueName: (queue, { features }) => queueRole(queue, features),
+  queueName: QUEUE_NAMERS.fs,
   decode,
 };

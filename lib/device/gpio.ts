@@ -10,11 +10,11 @@ import {
   type Exchange,
   exchange,
   expect,
-  fixedQueues,
   outcome,
   sentence,
 } from "./exchange.ts";
 import { nameOf, type Names, pad, type Shown, textOf, u16, u32, u8 } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 const TYPES: Names = {
   1: "GET_LINE_NAMES",
@@ -109,6 +109,6 @@ export const gpio: DeviceType = {
   name: "gpio",
   features: { 0: "IRQ" },
   config: { ngpio: u16, padding: pad(2), gpioNamesSize: u32 },
-  queueName: fixedQueues("request", "event"),
+  queueName: QUEUE_NAMERS.gpio,
   decode,
 };

@@ -10,13 +10,13 @@ import {
   type Exchange,
   exchange,
   expect,
-  fixedQueues,
   outcome,
   plural,
   sentence,
 } from "./exchange.ts";
 import { COMMANDS, MEMORY_ENTRY, RESPONSES } from "./gpu_commands.ts";
 import { flags, pad, show, type Shown, u32, u64, u8, type Values, when } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** `struct virtio_gpu_ctrl_hdr`. */
 const HEADER = {
@@ -133,6 +133,6 @@ export const gpu: DeviceType = {
     numCapsets: u32,
     blobAlignment: when(5, u32),
   },
-  queueName: fixedQueues("ctrl", "cursor"),
+  queueName: QUEUE_NAMERS.gpu,
   decode,
 };

@@ -5,8 +5,9 @@
  */
 import { hex } from "../address.ts";
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
-import { decoded, exchange, fixedQueues, plural, sentence, statusByte } from "./exchange.ts";
+import { decoded, exchange, plural, sentence, statusByte } from "./exchange.ts";
 import { flags, hexBytes, pad, show, u16, u32, u8 } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** `struct virtio_i2c_out_hdr`. */
 const HEADER = { addr: u16, padding: pad(2), flags: flags(u32, ["FAIL_NEXT", "M_RD"]) };
@@ -49,6 +50,6 @@ export const i2c: DeviceType = {
   id: 34,
   name: "i2c",
   features: { 0: "ZERO_LENGTH_REQUEST" },
-  queueName: fixedQueues("request"),
+  queueName: QUEUE_NAMERS.i2c,
   decode,
 };

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
-import { decoded, exchange, fixedQueues, label, plural, sentence } from "./exchange.ts";
+import { decoded, exchange, label, plural, sentence } from "./exchange.ts";
 import {
   group,
   i32,
@@ -18,6 +18,7 @@ import {
   u16,
   u8,
 } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 const TYPES: Names = {
   0x00: "SYN",
@@ -108,6 +109,6 @@ export const input: DeviceType = {
   name: "input",
   features: {},
   config: configOf,
-  queueName: fixedQueues("event", "status"),
+  queueName: QUEUE_NAMERS.input,
   decode,
 };

@@ -11,7 +11,6 @@ import {
   type Exchange,
   exchange,
   expect,
-  fixedQueues,
   label,
   outcome,
   plural,
@@ -32,6 +31,7 @@ import {
   u8,
   when,
 } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** `struct virtio_iommu_req_head` and `struct virtio_iommu_req_tail`. */
 const HEAD = { type: u8, reserved: pad(3) };
@@ -175,6 +175,6 @@ export const iommu: DeviceType = {
     bypass: when(6, u8),
     reserved: pad(3),
   },
-  queueName: fixedQueues("request", "event"),
+  queueName: QUEUE_NAMERS.iommu,
   decode,
 };

@@ -4,8 +4,9 @@
  * @module
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
-import { decoded, exchange, expect, fixedQueues, outcome, plural, sentence } from "./exchange.ts";
+import { decoded, exchange, expect, outcome, plural, sentence } from "./exchange.ts";
 import { named, nameOf, type Names, pad, u16, u64, when } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 const TYPES: Names = ["PLUG", "UNPLUG", "UNPLUG_ALL", "STATE"];
 const RESPONSES: Names = ["ACK", "NACK", "BUSY", "ERROR"];
@@ -66,6 +67,6 @@ export const mem: DeviceType = {
     pluggedSize: u64,
     requestedSize: u64,
   },
-  queueName: fixedQueues("request"),
+  queueName: QUEUE_NAMERS.mem,
   decode,
 };

@@ -4,7 +4,8 @@
  * @module
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
-import { decoded, type Exchange, exchange, has, plural, sentence } from "./exchange.ts";
+import { decoded, type Exchange, exchange, plural, sentence } from "./exchange.ts";
+import { has } from "./features.ts";
 import {
   flags,
   type Kind,
@@ -23,10 +24,10 @@ import {
 } from "./kind.ts";
 import { decodeControl, HASH_TYPES, TUNNEL_TYPES } from "./net_control.ts";
 import { packetSummary, SUMMARY_BYTES } from "./packet.ts";
+import { netQueueRole, QUEUE_NAMERS } from "./queue_roles.ts";
 
 const F = {
   MRG_RXBUF: 15,
-  CTRL_VQ: 17,
   MQ: 22,
   VERSION_1: 32,
   HASH_REPORT: 57,
@@ -105,23 +106,6 @@ function headerLayout(features: bigint): typeof LEGACY & Layout {
 /** Bytes of `struct virtio_net_hdr` before each packet, by the negotiated features. */
 export function netHeaderSize(features: bigint): number {
   return sizeOf(headerLayout(features));
-}
-
-/** What a queue of the device is for. */
-export function netQueueRole(
-  queue: number,
-  context: { features: bigint; queueCount: number | null },
-): "rx" | "tx" | "ctrl" {
-  if (queue === controlQueue(context)) return "ctrl";
-  return queue % 2 === 0 ? "rx" : "tx";
-}
-
-/** 5.1.2: the control queue follows all pairs; without MQ and RSS there is one pair in use. */
-function controlQueue(context: { features: bigint; queueCount: number | null }): number | null {
-  const { features, queueCount } = context;
-  const many = has(features, F.MQ) || has(features, F.RSS);
-  if (has(features, F.CTRL_VQ) && !many) return 2;
-  return queueCount !== null && queueCount % 2 === 1 && queueCount > 1 ? queueCount - 1 : null;
 }
 
 function decode(bytes: ChainBytes, context: DecodeContext): DecodedRequest {
@@ -263,9 +247,6 @@ export const net: DeviceType = {
     supportedHashTypes: when([F.RSS, F.HASH_REPORT], flags(u32, HASH_TYPES)),
     supportedTunnelTypes: when(51, flags(u32, TUNNEL_TYPES)),
   },
-  queueName: (queue, context) => {
-    const role = netQueueRole(queue, context);
-    return role === "ctrl" ? role : `${role}${queue >>> 1}`;
-  },
+  queueName: QUEUE_NAMERS.net,
   decode,
 };

@@ -6,15 +6,7 @@
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
 import { errnoName } from "./errno_names.ts";
-import {
-  bounded,
-  decoded,
-  type Exchange,
-  exchange,
-  expect,
-  fixedQueues,
-  sentence,
-} from "./exchange.ts";
+import { bounded, decoded, type Exchange, exchange, expect, sentence } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 import {
   type Layout,
@@ -29,6 +21,7 @@ import {
   u64,
   u8,
 } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** Every message: its size with this header, its type, and a tag that pairs reply and request. */
 const HEADER = { size: u32, type: u8, tag: u16 };
@@ -188,6 +181,6 @@ export const ninep: DeviceType = {
   name: "9p",
   features: { 0: "MOUNT_TAG" },
   config: configOf,
-  queueName: fixedQueues("request"),
+  queueName: QUEUE_NAMERS["9p"],
   decode,
 };

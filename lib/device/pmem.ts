@@ -4,8 +4,9 @@
  * @module
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
-import { decoded, exchange, expect, fixedQueues, sentence } from "./exchange.ts";
+import { decoded, exchange, expect, sentence } from "./exchange.ts";
 import { i32, u32, u64 } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 function decode(bytes: ChainBytes, context: DecodeContext): DecodedRequest {
   const x = exchange(bytes, context);
@@ -26,6 +27,6 @@ export const pmem: DeviceType = {
   name: "pmem",
   features: { 0: "SHMEM_REGION" },
   config: { start: u64, size: u64 },
-  queueName: fixedQueues("request"),
+  queueName: QUEUE_NAMERS.pmem,
   decode,
 };

@@ -15,13 +15,14 @@ import { i2c } from "./i2c.ts";
 import { input } from "./input.ts";
 import { iommu } from "./iommu.ts";
 import { mem } from "./mem.ts";
+import { deviceIdNamed } from "./names.ts";
 import { net } from "./net.ts";
 import { ninep } from "./ninep.ts";
 import { pmem } from "./pmem.ts";
 import { rng } from "./rng.ts";
 import { scsi } from "./scsi.ts";
 import { sound } from "./sound.ts";
-import { OTHER_NAMES, unknownType } from "./unknown.ts";
+import { unknownType } from "./unknown.ts";
 import { vsock } from "./vsock.ts";
 
 /** Device types with a decoder. */
@@ -46,47 +47,15 @@ export const DEVICE_TYPES: readonly DeviceType[] = [
   gpio,
 ];
 
-/** What others call a device type: QEMU, Linux and the standard. */
-const ALIASES: { readonly [name: string]: string } = {
-  network: "net",
-  block: "blk",
-  serial: "console",
-  entropy: "rng",
-  "scsi-host": "scsi",
-  socket: "vsock",
-  keyboard: "input",
-  mouse: "input",
-  tablet: "input",
-  memory: "mem",
-  snd: "sound",
-  filesystem: "fs",
-  vga: "gpu",
-  "gpu-gl": "gpu",
-  "vga-gl": "gpu",
-};
-
 const byId = new Map(DEVICE_TYPES.map((type) => [type.id, type]));
-const byName = new Map(DEVICE_TYPES.map((type) => [type.name, type]));
 
 /** The type with a virtio device id; one that only says lengths where there is no decoder. */
 export function deviceType(id: number): DeviceType {
   return byId.get(id) ?? unknownType(id);
 }
 
-/**
- * The type with a name, as this project, QEMU (`virtio-net-pci`, `vhost-user-fs`) or the standard
- * says it; null where nobody has that name.
- */
+/** The type of a name that {@linkcode deviceIdNamed} knows; null for others. */
 export function deviceTypeNamed(name: string): DeviceType | null {
-  const bare = name.toLowerCase().replace(/^(virtio|vhost-user|vhost)-/, "")
-    .replace(/(-non-transitional|-transitional)$/, "").replace(/-(pci|ccw|device|mmio)$/, "");
-  const known = byName.get(Object.hasOwn(ALIASES, bare) ? ALIASES[bare] : bare);
-  return known ?? otherNamed(bare);
-}
-
-function otherNamed(name: string): DeviceType | null {
-  const found = Object.entries(OTHER_NAMES).find(([, other]) => other === name);
-  const number = /^unknown\((\d{1,5})\)$/.exec(name);
-  if (number !== null) return deviceType(Number(number[1]));
-  return found === undefined ? null : unknownType(Number(found[0]));
+  const id = deviceIdNamed(name);
+  return id === null ? null : deviceType(id);
 }

@@ -5,7 +5,8 @@
  * @module
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
-import { decoded, exchange, fixedQueues, plural, sentence } from "./exchange.ts";
+import { decoded, exchange, plural, sentence } from "./exchange.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 function decode(bytes: ChainBytes, context: DecodeContext): DecodedRequest {
   const x = exchange(bytes, context);
@@ -23,6 +24,6 @@ export const rng: DeviceType = {
   id: 4,
   name: "rng",
   features: {},
-  queueName: fixedQueues("request"),
+  queueName: QUEUE_NAMERS.rng,
   decode,
 };

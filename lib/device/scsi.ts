@@ -5,17 +5,16 @@
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
 import {
-  countedQueues,
   decoded,
   type Exchange,
   exchange,
   expect,
-  has,
   label,
   outcome,
   plural,
   sentence,
 } from "./exchange.ts";
+import { has } from "./features.ts";
 import type { Fields } from "./fields.ts";
 import {
   defined,
@@ -35,6 +34,7 @@ import {
 } from "./kind.ts";
 import { commandOf } from "./scsi_cdb.ts";
 import { SCSI_STATUS, senseOf } from "./scsi_sense.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 const TASK_ATTRIBUTES = ["SIMPLE", "ORDERED", "HEAD", "ACA"];
 
@@ -280,6 +280,6 @@ export const scsi: DeviceType = {
     maxTarget: u16,
     maxLun: u32,
   },
-  queueName: countedQueues("request", "ctrl", "event"),
+  queueName: QUEUE_NAMERS.scsi,
   decode,
 };

@@ -4,16 +4,7 @@
  * @module
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
-import {
-  decoded,
-  type Exchange,
-  exchange,
-  expect,
-  fixedQueues,
-  outcome,
-  plural,
-  sentence,
-} from "./exchange.ts";
+import { decoded, type Exchange, exchange, expect, outcome, plural, sentence } from "./exchange.ts";
 import {
   flags,
   type Layout,
@@ -27,6 +18,7 @@ import {
   u8,
   when,
 } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 const PCM_FEATURES: Names = [
   "SHMEM_HOST",
@@ -172,6 +164,6 @@ export const sound: DeviceType = {
   name: "sound",
   features: { 0: "CTLS" },
   config: { jacks: u32, streams: u32, chmaps: u32, controls: when(0, u32) },
-  queueName: fixedQueues("ctrl", "event", "tx", "rx"),
+  queueName: QUEUE_NAMERS.sound,
   decode,
 };

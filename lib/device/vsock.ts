@@ -4,16 +4,7 @@
  * @module
  */
 import type { ChainBytes, DecodeContext, DecodedRequest, DeviceType } from "./decoder.ts";
-import {
-  decoded,
-  type Exchange,
-  exchange,
-  expect,
-  fixedQueues,
-  label,
-  plural,
-  sentence,
-} from "./exchange.ts";
+import { decoded, type Exchange, exchange, expect, label, plural, sentence } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 import {
   bitNames,
@@ -27,6 +18,7 @@ import {
   u64,
   type Values,
 } from "./kind.ts";
+import { QUEUE_NAMERS } from "./queue_roles.ts";
 
 /** A context id: the well-known ones by name (5.10.4), the others as numbers. */
 const cid: Kind<bigint> = { ...u64, show: cidText };
@@ -135,6 +127,6 @@ export const vsock: DeviceType = {
   name: "vsock",
   features: { 0: "STREAM", 1: "SEQPACKET", 2: "NO_IMPLIED_STREAM" },
   config: { guestCid: cid },
-  queueName: fixedQueues("rx", "tx", "event"),
+  queueName: QUEUE_NAMERS.vsock,
   decode,
 };

@@ -5,6 +5,7 @@
  */
 import { decodeChain } from "../device/decode_chain.ts";
 import type { DecodedRequest, DeviceType } from "../device/decoder.ts";
+import { loadDeviceType } from "../device/load.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { RingConfig } from "../ring/config.ts";
 import { openRing } from "../ring/ring.ts";
@@ -31,16 +32,9 @@ export function isReadable(selected: SelectedQueue): selected is ReadableQueue {
   return selected.queue.ring !== null;
 }
 
-/**
- * The type of a device, or null for 0 (unknown). The decoders are loaded here and not before: most
- * of what the tool does needs none.
- */
+/** The type of a device with its decoder, or null for 0 (unknown). */
 export async function typeOf({ type }: Device): Promise<DeviceType | null> {
-  if (type === 0) return null;
-  // A name that Deno can not see ahead: it would read all decoders before anything runs.
-  const path = "../device/registry.ts";
-  const registry: typeof import("../device/registry.ts") = await import(path);
-  return registry.deviceType(type);
+  return type === 0 ? null : await loadDeviceType(type);
 }
 
 /** Reads a queue's ring once. Never throws on guest data. */

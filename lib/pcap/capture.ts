@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { net, netHeaderSize, netQueueRole } from "../device/net.ts";
+import { net, netHeaderSize } from "../device/net.ts";
+import { netQueueRole } from "../device/queue_roles.ts";
 import type { SelectedQueue } from "../guest/select.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { enhancedPacket, interfaceDescription, sectionHeader } from "../wire/pcapng.ts";

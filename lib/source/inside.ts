@@ -4,7 +4,7 @@
  * @module
  */
 import type { Mapping } from "../../ffi/mapping.ts";
-import { deviceType } from "../device/registry.ts";
+import { deviceName, queueName } from "../device/names.ts";
 import { guestAddress } from "../address.ts";
 import type { BusPlace, Device, Queue } from "../guest/guest.ts";
 import type { Kick, KickSide } from "../kick/kick.ts";
@@ -109,11 +109,10 @@ export function virtioDevice(
   node: VirtioNode | null,
   hints: QueueHints,
 ): Device {
-  const type = deviceType(id);
   const features = node?.features ?? 0n;
   const context = { features, queueCount: hints.numQueues };
   return {
-    name: type.name,
+    name: deviceName(id),
     type: id,
     bus,
     status: node?.status ?? null,
@@ -121,7 +120,7 @@ export function virtioDevice(
     vhost: null,
     queues: Array.from({ length: countQueues(node, hints) }, (_, index) => ({
       index,
-      name: type.queueName(index, context),
+      name: queueName(id, index, context),
       ring: null,
       note: NO_RING,
     })),

@@ -23,7 +23,7 @@ import type { BusPlace, Device, Queue } from "../guest/guest.ts";
 import type { RingConfig, RingFormat, RingPosition } from "../ring/config.ts";
 import { bit, integer, type Node, nodes, parseRoot, pathOf, quantity } from "./layout_fields.ts";
 import { string, word, wrong } from "./layout_fields.ts";
-import { deviceType } from "../device/registry.ts";
+import { queueName } from "../device/names.ts";
 import { typeId, typeName } from "./layout_types.ts";
 
 /** The value of `format` that is understood. */
@@ -130,16 +130,16 @@ export function layoutDevices(layout: Layout, pid: number | null): Device[] {
 
 function guestQueue(device: LayoutDevice, queue: LayoutQueue, pid: number | null): Queue {
   const { index, ring, note, kickFd, callFd } = queue;
-  const common = { index, name: queueName(device, queue), ring, note };
+  const common = { index, name: nameOf(device, queue), ring, note };
   if (pid === null || (kickFd === null && callFd === null)) return common;
   return { ...common, notifier: { pid, kickFd, callFd } };
 }
 
 /** As the layout says, else as the standard names the queues of that device type. */
-function queueName({ type, features, queues }: LayoutDevice, { index, name }: LayoutQueue): string {
+function nameOf({ type, features, queues }: LayoutDevice, { index, name }: LayoutQueue): string {
   if (name !== "") return name;
   if (type === 0) return `queue${index}`;
-  return deviceType(type).queueName(index, { features, queueCount: queues.length });
+  return queueName(type, index, { features, queueCount: queues.length });
 }
 
 function parseMemory(entry: Node): LayoutMemory {

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { deviceType, deviceTypeNamed } from "../device/registry.ts";
+import { deviceIdNamed, deviceName } from "../device/names.ts";
 import { type Node, pathOf, wrong } from "./layout_fields.ts";
 
 /** Short name of a device id, for names of devices; `device` for 0. */
 export function typeName(id: number): string {
-  return id === 0 ? "device" : deviceType(id).name.replace(/[^a-z0-9]/g, "");
+  return id === 0 ? "device" : deviceName(id).replace(/[^a-z0-9]/g, "");
 }
 
 /** A node's `type`: a device id, a name, or absent (0). */
@@ -17,7 +17,7 @@ export function typeId(parent: Node): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0xffff) {
     return value;
   }
-  const found = typeof value === "string" ? deviceTypeNamed(value) : null;
-  if (found !== null) return found.id;
+  const found = typeof value === "string" ? deviceIdNamed(value) : null;
+  if (found !== null) return found;
   throw wrong(pathOf(parent, "type"), "a virtio device id or a name such as blk or net", value);
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { deviceType } from "../device/registry.ts";
+import { queueName } from "../device/names.ts";
 import type { BusPlace, Device, Queue } from "../guest/guest.ts";
 import { FEATURE } from "../ring/config.ts";
 import { answers, text } from "../wire/qmp/answer.ts";
@@ -181,7 +181,7 @@ async function busPlace(monitor: QmpMonitor, { pci, bus }: Known): Promise<BusPl
 
 function nameQueue(queue: RawQueue, status: DeviceStatus, queueCount: number): Queue {
   const context = { features: status.features, queueCount };
-  const name = deviceType(status.type).queueName(queue.index, context);
+  const name = queueName(status.type, queue.index, context);
   const idle = status.type === CONSOLE && queue.ring?.fetched?.index === 0;
   const note = queue.note === "" && idle
     ? "unused so far: QEMU has fetched nothing from it"

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { deviceTypeNamed } from "../device/registry.ts";
+import { deviceIdNamed } from "../device/names.ts";
 import { answer, count, flag, text } from "../wire/qmp/answer.ts";
 import { featureMask, statusByte } from "../wire/qmp/features.ts";
 import { isRecord, type QemuVersion } from "../wire/qmp/message.ts";
@@ -90,6 +90,6 @@ export function unknownStatus(device: NamedDevice, reply: Reply | null): DeviceS
   const note = reply !== null && !reply.ok ? reply.description : "";
   // QEMU names the file system device after its back-end.
   const model = device.model.replace("virtio-user-fs", "vhost-user-fs");
-  const type = deviceTypeNamed(model)?.id ?? 0;
+  const type = deviceIdNamed(model) ?? 0;
   return { type, queueCount: null, status: null, features: 0n, vhostUser: false, note };
 }

@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { featureNames, statusNames } from "../../lib/device/features.ts";
-import { net, netHeaderSize, netQueueRole } from "../../lib/device/net.ts";
+import { loadDeviceType } from "../../lib/device/load.ts";
+import { deviceName, queueName } from "../../lib/device/names.ts";
+import { net, netHeaderSize } from "../../lib/device/net.ts";
+import { netQueueRole } from "../../lib/device/queue_roles.ts";
 import { DEVICE_TYPES, deviceType, deviceTypeNamed } from "../../lib/device/registry.ts";
 import { chainOf, contextOf, hexBytes, VERSION_1 } from "../support/device_vectors.ts";
 
@@ -34,6 +37,24 @@ Deno.test("registry: every assigned id has a name, others are unknown", () => {
     assertEquals(deviceType(id).name.startsWith("unknown"), unassigned.includes(id), `${id}`);
   }
   assertEquals(deviceType(65535).name, "unknown(65535)");
+});
+
+Deno.test("a type loaded alone is the registry's, with or without a decoder", async () => {
+  for (const type of DEVICE_TYPES) assertStrictEquals(await loadDeviceType(type.id), type);
+  for (const id of [0, 6, 32, 65535]) {
+    assertEquals((await loadDeviceType(id)).name, deviceType(id).name);
+  }
+});
+
+Deno.test("names of types and queues need no decoder, and are the decoders'", () => {
+  const context = { features: VERSION_1, queueCount: 5 };
+  for (const type of DEVICE_TYPES) {
+    assertEquals(deviceName(type.id), type.name);
+    for (let queue = 0; queue < 6; queue++) {
+      assertEquals(queueName(type.id, queue, context), type.queueName(queue, context), type.name);
+    }
+  }
+  assertEquals(queueName(32, 1, context), "queue1");
 });
 
 Deno.test("registry: names lead back to their type", () => {
