@@ -18,10 +18,17 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1];
 }
 
+/** Says in a layout file which device the ring is of: its requests are decoded then. */
+async function decodeAs(type: string, path: string): Promise<void> {
+  const layout = JSON.parse(await Deno.readTextFile(path));
+  await Deno.writeTextFile(path, JSON.stringify({ ...layout, type }));
+}
+
 if (import.meta.main) {
   const folder = await Deno.makeTempDir();
   try {
     const { raw, layout } = await writeImage("split_256_chain3", folder);
+    await decodeAs("blk", layout);
     const empty = `${folder}/empty.ts`;
     await Deno.writeTextFile(empty, "");
     const run = ["run", "--quiet", "--no-check", "-A"];
