@@ -41,6 +41,8 @@ export interface LinkHandlers {
 export interface Link extends Disposable {
   /** Messages passed on from each side. */
   readonly passed: readonly [number, number];
+  /** fds of messages that a side has not taken yet: whoever else holds them must not close them. */
+  readonly waiting: readonly number[];
   /** Closes both sockets. `end` is not called. */
   close(): void;
 }
@@ -104,6 +106,9 @@ export function openLink(
   return {
     get passed(): readonly [number, number] {
       return [ports[0].received, ports[1].received];
+    },
+    get waiting(): readonly number[] {
+      return ports.flatMap((port) => port.waiting);
     },
     close,
     [Symbol.dispose]: close,

@@ -41,6 +41,8 @@ export interface Port extends Disposable {
   readonly fd: number;
   /** A message waits to be sent: do not send another. */
   readonly busy: boolean;
+  /** fds of the message that waits: not to be closed by others before it is sent. */
+  readonly waiting: readonly number[];
   /** Messages received and sent. */
   readonly received: number;
   readonly sent: number;
@@ -201,6 +203,9 @@ export function openPort(context: PortContext, fd: number, handlers: PortHandler
     fd,
     get busy(): boolean {
       return outgoing !== null;
+    },
+    get waiting(): readonly number[] {
+      return outgoing?.fds ?? [];
     },
     get received(): number {
       return received;

@@ -174,7 +174,15 @@ export function openRelay(options: RelayOptions): Relay {
       told = state;
       options.changed(relay);
     }
-    closeAll(sys, retired.splice(0));
+    closeRetired();
+  }
+
+  /** One whose message still waits is sent first: its number may be another file's once closed. */
+  function closeRetired(): void {
+    const waiting = new Set(link.waiting);
+    const all = retired.splice(0);
+    retired.push(...all.filter((fd) => waiting.has(fd)));
+    closeAll(sys, all.filter((fd) => !waiting.has(fd)));
   }
 
   function sideName(side: LinkSide): Side | "unknown" {
