@@ -241,6 +241,6 @@ export function openPort(context: PortContext, fd: number, handlers: PortHandler
 
 function lostFds(frame: Frame | null, sys: PortSys): ProtocolError {
   closeAll(sys, frame?.fds ?? []);
-  const wanted = "fds that this process has room for (ulimit -n)";
+  const wanted = `at most ${LIMIT.fds} fds, and room for them here (ulimit -n)`;
   return new ProtocolError("vhost-user", "message", wanted, "fds that were lost on the way");
 }

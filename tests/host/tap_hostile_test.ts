@@ -59,6 +59,39 @@ Deno.test("1,000 hostile connections: each closed with its reason, and no fd lea
   ) assert(reasons.includes(reason), `${reason} is not among\n${reasons}`);
 });
 
+const REASONS = {
+  "back-end": [
+    "version 1, got version 2",
+    "at most 16384 bytes",
+    "reply to GET_FEATURES: wanted 8 bytes (u64), got 4 bytes",
+    "SET_MEM_TABLE: wanted it from the other side",
+    "at most 32 fds",
+    "closed in the middle of a message",
+    "closed",
+  ],
+  channel: [
+    "version 1, got version 2",
+    "at most 16384 bytes",
+    "BACKEND_SHMEM_MAP: wanted 1 to 32 fds, got 0",
+    "BACKEND_SHMEM_MAP: wanted an end within 2^64",
+    "answer to BACKEND_CONFIG_CHANGE_MSG: wanted it from the other side",
+    "BACKEND_VRING_CALL: wanted a ring index of 0 to 255, got 7000",
+    "at most 32 fds",
+  ],
+};
+
+for (const attacker of ["back-end", "channel"] as const) {
+  Deno.test(`1,000 hostile connections, by the ${attacker}: no fd leaks`, async () => {
+    const result = await alone<HostileResult>(`hostileConnections(1000, "${attacker}")`);
+    assert(result.fdsAfter <= result.fdsBefore + 2, JSON.stringify(result));
+    assertEquals([result.leaked, result.works], [0, true], JSON.stringify(result.reasons));
+    const reasons = Object.keys(result.reasons).join("\n");
+    for (const reason of REASONS[attacker]) {
+      assert(reasons.includes(reason), `${reason} is not among\n${reasons}`);
+    }
+  });
+}
+
 /** A tap that notes why its connections end. */
 async function ending(
   run: (all: Tapped) => Promise<void>,

@@ -8,16 +8,19 @@ import { closeAll, Fd } from "../../ffi/fd.ts";
 import { startTap } from "../../lib/tap/tap.ts";
 import {
   EMPTY,
-  encodeMessage,
   frontEndReply,
   frontEndRequest,
-  type Message,
   u64,
-  vringFd,
-  vringState,
 } from "../../lib/wire/vhost_user/vhost_user.ts";
 import { sys } from "./host.ts";
-import { connectPeer, type Peer, peerListener } from "./vhost_peer.ts";
+import {
+  type Attack,
+  backEndAttacks,
+  channelAttacks,
+  frontEndAttacks,
+  setUp,
+} from "./vhost_attacks.ts";
+import { connectPeer, type Peer, peer, peerListener } from "./vhost_peer.ts";
 import { inFolder, until } from "./vhost_tapped.ts";
 
 /** What a run of hostile connections gave. */
@@ -28,7 +31,7 @@ export interface HostileResult {
   readonly fdsAfter: number;
   /** How many connections ended for each reason, as the tap recorded it. */
   readonly reasons: Record<string, number>;
-  /** The back-end never got a byte of a refused message. */
+  /** Messages of an attack that reached its victim: the victim never got a byte of a refused message. */
   readonly leaked: number;
   /** A sound conversation still works afterwards. */
   readonly works: boolean;
@@ -38,68 +41,22 @@ function openFds(): number {
   return sys.readdir("/proc/self/fd").length;
 }
 
-const region = (fields: Record<string, bigint>) => ({
-  guestAddress: 0n,
-  size: 0x1000n,
-  userAddress: 0n,
-  mmapOffset: 0n,
-  xen: null,
-  ...fields,
-});
+/** Who is hostile: on the channel, the back-end with requests of its own. */
+export type Attacker = "front-end" | "back-end" | "channel";
 
-const table = (...regions: ReturnType<typeof region>[]) =>
-  frontEndRequest("SET_MEM_TABLE", { kind: "memory-table", padding: 0, regions });
-
-/** A way to be hostile: bytes, and what fds go along. */
-interface Attack {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-  readonly fds: readonly number[];
-  /** Leaves in the middle instead of being refused. */
-  readonly leaves?: boolean;
-}
-
-function attacks(memory: number, event: number, socket: number): Attack[] {
-  const send = (name: string, message: Message, ...fds: number[]): Attack => ({
-    name,
-    bytes: encodeMessage(message),
-    fds,
-  });
-  const header = (...words: number[]) => new Uint8Array(Uint32Array.from(words).buffer);
-  const wrap = (1n << 64n) - 0x800n;
-  return [
-    { name: "version", bytes: header(1, 2, 0), fds: [event] },
-    { name: "size", bytes: header(2, 1, 0x7fff_ffff), fds: [memory, event] },
-    { name: "short", bytes: new Uint8Array([...header(2, 1, 4), 1, 2, 3, 4]), fds: [memory] },
-    {
-      name: "count",
-      bytes: new Uint8Array([...header(5, 1, 8), 255, 255, 255, 255, 0, 0, 0, 0]),
-      fds: [memory],
-    },
-    send("overlap", table(region({}), region({ userAddress: 0x8000n })), memory, memory),
-    send("wrap", table(region({ guestAddress: wrap })), memory),
-    send("offset", table(region({ mmapOffset: 0x100_0000n })), memory),
-    send("kind", table(region({})), event),
-    send("socket", table(region({})), socket),
-    send("missing", table(region({}))),
-    send("kick", frontEndRequest("SET_VRING_KICK", vringFd(0)), memory),
-    send("req", frontEndRequest("SET_BACKEND_REQ_FD", EMPTY), memory),
-    send("ring", frontEndRequest("SET_VRING_NUM", vringState(7000, 4)), event),
-    send("answer", frontEndReply("GET_FEATURES", u64(0)), event),
-    { name: "33 fds", bytes: header(2, 1, 8), fds: Array.from({ length: 33 }, () => event) },
-    { name: "half", bytes: header(2, 1, 8).subarray(0, 7), fds: [memory, event], leaves: true },
-    {
-      name: "half payload",
-      bytes: new Uint8Array([...header(2, 1, 8), 1]),
-      fds: [memory],
-      leaves: true,
-    },
-    { name: "nothing", bytes: new Uint8Array(0), fds: [], leaves: true },
-  ];
+/** Both ends of a connection through the tap, and what may be sent with a message. */
+interface Ends {
+  readonly frontEnd: Peer;
+  readonly backEnd: Peer;
+  readonly memory: number;
+  readonly event: number;
 }
 
 /** Runs `count` hostile connections through a tap, one after the other. */
-export async function hostileConnections(count: number): Promise<HostileResult> {
+export async function hostileConnections(
+  count: number,
+  attacker: Attacker = "front-end",
+): Promise<HostileResult> {
   let result: HostileResult | null = null;
   await inFolder(async (folder) => {
     const reasons: Record<string, number> = {};
@@ -116,23 +73,20 @@ export async function hostileConnections(count: number): Promise<HostileResult> 
     sys.ftruncate(memory.number, 0x10000);
     using event = new Fd(sys, sys.eventfd(0, 0x800));
     const [near, far] = sys.socketpair();
-    const list = attacks(memory.number, event.number, near);
+    const fds = { memory: memory.number, event: event.number };
+    const list = attacksOf(attacker, fds.memory, fds.event, near);
     let leaked = 0;
-    const one = async (attack: Attack) => {
-      using attacker = connectPeer(tap.socket);
-      using victim = await back.accept();
-      if (attack.bytes.length > 0) await attacker.sendBytes(attack.bytes, attack.fds);
-      if (attack.leaves) attacker.close();
-      for (let got = await victim.receive(); got !== null; got = await victim.receive()) {
-        leaked++;
-        closeAll(sys, got.fds);
-      }
-      if (!attack.leaves) await attacker.gone();
+    const one = async (attack: Attack, held: boolean) => {
+      using frontEnd = connectPeer(tap.socket);
+      using backEnd = await back.accept();
+      const ends = { frontEnd, backEnd, ...fds };
+      if (held) await settle(ends);
+      leaked += await attackOnce(attacker, ends, attack);
     };
-    for (const attack of list) await one(attack);
+    for (const attack of list) await one(attack, true);
     await until(() => tap.connections.length === 0, "all closed");
     const fdsBefore = openFds();
-    for (let i = 0; i < count; i++) await one(list[i % list.length]);
+    for (let i = 0; i < count; i++) await one(list[i % list.length], i % 4 === 0);
     await until(() => tap.connections.length === 0, "all closed");
     const fdsAfter = openFds();
     const works = await sound(tap.socket, back.accept);
@@ -140,6 +94,59 @@ export async function hostileConnections(count: number): Promise<HostileResult> 
     result = { connections: count, fdsBefore, fdsAfter, reasons, leaked, works };
   });
   return result as unknown as HostileResult;
+}
+
+function attacksOf(attacker: Attacker, memory: number, event: number, socket: number): Attack[] {
+  if (attacker === "front-end") return frontEndAttacks(memory, event, socket);
+  return attacker === "back-end" ? backEndAttacks(memory, event) : channelAttacks(memory, event);
+}
+
+/** A conversation that is well so far: the tap holds memory and eventfds. */
+async function settle({ frontEnd, backEnd, memory, event }: Ends): Promise<void> {
+  for (const [message, fds] of setUp(memory, event)) {
+    await frontEnd.send(message, fds);
+    closeAll(sys, (await backEnd.receive())?.fds ?? []);
+  }
+}
+
+/** Attacks, and waits until both ends are closed; tells how many messages the victim got. */
+async function attackOnce(attacker: Attacker, ends: Ends, attack: Attack): Promise<number> {
+  const { frontEnd, backEnd } = ends;
+  if (attacker === "channel") return await attackChannel(ends, attack);
+  const [from, victim] = attacker === "front-end" ? [frontEnd, backEnd] : [backEnd, frontEnd];
+  if (attacker === "back-end") await asked(ends);
+  return await attackFrom(from, victim, attack);
+}
+
+/** Until then nobody knows who is the back-end. */
+async function asked({ frontEnd, backEnd }: Ends): Promise<void> {
+  await frontEnd.send(frontEndRequest("GET_FEATURES", EMPTY));
+  await backEnd.receive();
+}
+
+async function attackFrom(from: Peer, victim: Peer, attack: Attack): Promise<number> {
+  if (attack.bytes.length > 0) await from.sendBytes(attack.bytes, attack.fds);
+  if (attack.leaves) from.close();
+  let got = 0;
+  for (let arrival = await victim.receive(); arrival !== null; arrival = await victim.receive()) {
+    got++;
+    closeAll(sys, arrival.fds);
+  }
+  if (!attack.leaves) await from.gone();
+  return got;
+}
+
+/** The channel goes with the connection, and the connection with the channel. */
+async function attackChannel(ends: Ends, attack: Attack): Promise<number> {
+  const { frontEnd, backEnd } = ends;
+  const [ours, theirs] = sys.socketpair();
+  using victim = peer(ours, "back-end");
+  await frontEnd.send(frontEndRequest("SET_BACKEND_REQ_FD", EMPTY), [theirs]);
+  sys.close(theirs);
+  using from = peer((await backEnd.receive())?.fds[0] as number, "back-end");
+  const got = await attackFrom(from, victim, attack);
+  await frontEnd.gone();
+  return got;
 }
 
 async function sound(socket: string, accept: () => Promise<Peer>): Promise<boolean> {

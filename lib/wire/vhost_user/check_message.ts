@@ -29,7 +29,7 @@ function checkPayload(message: Message, fdCount: number): void {
   if (payload.kind === "memory-table") checkTable(message, payload, fdCount);
   else if (payload.kind === "single-region") checkRegionFields(payload.region, "the region");
   else if (payload.kind === "vring-state" || payload.kind === "vring-address") {
-    checkCount(message, "ring index", payload.index, 0, LIMIT.vrings - 1);
+    checkValue(message, "a ring index", payload.index, 0, LIMIT.vrings - 1);
     checkRing(message);
   } else if (payload.kind === "config") checkConfig(message, payload);
   else if (payload.kind === "iotlb") checkIotlb(message, payload);
@@ -49,18 +49,18 @@ function checkTable(message: Message, payload: MemoryTablePayload, fdCount: numb
 function checkRing(message: Message): void {
   const { payload } = message;
   if (payload.kind !== "vring-state" || message.name !== "SET_VRING_NUM") return;
-  checkCount(message, "ring size", payload.num, 1, 32768);
+  checkValue(message, "a ring size", payload.num, 1, 32768);
 }
 
 function checkConfig(message: Message, { offset, size, data }: ConfigPayload): void {
-  checkCount(message, "end in configuration space", offset + size, 0, LIMIT.config);
+  checkValue(message, "an end in configuration space", offset + size, 0, LIMIT.config);
   checkCount(message, "bytes of data", data.length, size, LIMIT.payload);
 }
 
 function checkIotlb(message: Message, { permission, type, iova, size }: IotlbPayload): void {
-  checkCount(message, "permission", permission, 0, IOTLB_PERMISSION.length - 1);
+  checkValue(message, "a permission", permission, 0, IOTLB_PERMISSION.length - 1);
   // Types above are for batches, which vhost-vdpa has: they pass.
-  checkCount(message, "type", type, 1, 0xff);
+  checkValue(message, "a type", type, 1, 0xff);
   if (type < IOTLB_TYPE.length && iova + size > 1n << 64n) {
     throw wrong(message, "an end within 2^64", `${iova}+${size}`);
   }
@@ -80,6 +80,17 @@ function checkMmap(message: Message, { fdOffset, shmOffset, length }: MmapPayloa
 function checkFeatures(message: Message, features: bigint): void {
   const missing = missingProtocolFeatures(features);
   if (missing.length > 0) throw wrong(message, "features with what they need", missing.join(", "));
+}
+
+function checkValue(
+  message: Message,
+  what: string,
+  got: number,
+  least: number,
+  most: number,
+): void {
+  if (got >= least && got <= most) return;
+  throw wrong(message, `${what} of ${least} to ${most}`, `${got}`);
 }
 
 function checkCount(
