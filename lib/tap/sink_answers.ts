@@ -8,6 +8,7 @@ import { ProtocolError } from "../errors.ts";
 import {
   type ConfigPayload,
   EMPTY,
+  hasProtocolFeature,
   HEADER_FLAG,
   LIMIT,
   type Message,
@@ -60,8 +61,14 @@ export function sinkAnswer(message: Message, state: ConnectionState): Message | 
     throw new ProtocolError("vhost-user", message.name, wanted, "one that needs a real back-end");
   }
   if (!acknowledges(message, state)) return null;
-  const known = requestSpec("front-end", message.request) !== null;
-  return replyTo(message, u64(known ? 0 : 1));
+  return replyTo(message, u64(isOffered(message, state) ? 0 : 1));
+}
+
+/** What belongs to a feature that was not negotiated is not done, and a success would be a lie. */
+function isOffered({ request }: Message, { protocolFeatures }: ConnectionState): boolean {
+  const spec = requestSpec("front-end", request);
+  if (spec === null) return false;
+  return spec.feature === null || hasProtocolFeature(protocolFeatures, spec.feature);
 }
 
 function ownAnswer({ name, payload }: Message, state: ConnectionState): Payload | null {
