@@ -123,9 +123,11 @@ async function capture(
   const write = file === null
     ? (bytes: Uint8Array) => context.write(bytes)
     : (bytes: Uint8Array) => writeAll(file, bytes);
-  const { packets, bytes, dropped } = await record(attachment, { write, signal: end.signal });
+  const { counts, gone } = await record(attachment, { write, signal: end.signal });
+  const { packets, bytes, dropped } = counts;
   const lost = dropped === 0 ? "" : `, ${dropped} passed unseen`;
   context.warn(`guestmem: ${path}: ${packets} packets, ${bytes} bytes${lost}`);
+  if (gone !== null) throw gone;
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {

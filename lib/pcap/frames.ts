@@ -71,16 +71,21 @@ export class FrameBuilder {
 
   #finish(): Frame {
     const parts = this.#parts;
-    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part.bytes, at);
-      at += part.bytes.length;
-    }
+    const bytes = parts.length === 1 ? parts[0].bytes : joined(parts);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const comment = parts.find((part) => part.comment !== "")?.comment ?? "";
     const dropped = this.#dropped;
     [this.#dropped, this.#parts] = [0, []];
     return { bytes, length, dropped, comment };
   }
+}
+
+function joined(parts: readonly PacketBuffer[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part.bytes, at);
+    at += part.bytes.length;
+  }
+  return bytes;
 }

@@ -30,8 +30,11 @@ export interface TapOptions {
 
 /** A queue whose packets are read. */
 export interface PacketTap {
-  /** Frames that have passed since the last call, in order. Never throws on guest data. */
-  poll(): Frame[];
+  /**
+   * Frames that have passed since the last call, in order, each read when it is asked for. Never
+   * throws on guest data.
+   */
+  poll(): Iterable<Frame>;
 }
 
 /** Follows one split queue. The first poll only takes the position. */
@@ -48,37 +51,39 @@ export class SplitTap implements PacketTap {
     this.#builder = new FrameBuilder(options.header, merged, options.config.size);
   }
 
-  poll(): Frame[] {
+  *poll(): Generator<Frame> {
     const indices = this.#ring.indices();
-    if (indices === null) return [];
+    if (indices === null) return;
     const side = this.#options.role === "tx" ? indices.available : indices.used;
     if (this.#next === null) this.#next = side.index;
     const passed = (side.index - this.#next) & 0xffff;
-    if (passed === 0) return [];
+    if (passed === 0) return;
     const { size } = this.#options.config;
     if (passed > size) {
       this.#builder.lose(passed - size);
       this.#next = (side.index - size) & 0xffff;
     }
-    return this.#options.role === "tx" ? this.#sent() : this.#received(Math.min(passed, size));
+    if (this.#options.role === "tx") yield* this.#sent();
+    else yield* this.#received(Math.min(passed, size));
   }
 
   /** Buffers made available since the position. */
-  #sent(): Frame[] {
+  *#sent(): Generator<Frame> {
     const { memory, config } = this.#options;
     const first = this.#next as number;
     const start = { index: first, wrap: true };
-    const snapshot = openRing(memory, { ...config, start }).snapshot();
-    const chains = Array.from({ length: snapshot.chainCount }, (_, n) => snapshot.chain(n));
-    this.#next = (first + chains.length) & 0xffff;
-    return chains.flatMap((chain, n) => {
+    // A device is often done with them by now: their descriptors stay until the driver's next turn.
+    const snapshot = openRing(memory, { ...config, start }).snapshot({ chains: "all" });
+    this.#next = (first + snapshot.chainCount) & 0xffff;
+    for (let n = 0; n < snapshot.chainCount; n++) {
       const used = ((snapshot.used.index - (first + n) - 1) & 0xffff) < 0x8000;
-      return this.#take(chain, chain.readable, used ? "read after the device had used it" : "");
-    });
+      const chain = snapshot.chain(n);
+      yield* this.#take(chain, chain.readable, used ? "read after the device had used it" : "");
+    }
   }
 
   /** The last `count` buffers that were used. */
-  #received(count: number): Frame[] {
+  *#received(count: number): Generator<Frame> {
     const snapshot = this.#ring.snapshot({
       chains: "recent",
       recentCount: this.#options.config.size,
@@ -88,8 +93,9 @@ export class SplitTap implements PacketTap {
       .filter(({ state }) => state === "used");
     const wanted = Math.min(Math.max(now, count), recent.length);
     this.#next = snapshot.used.index;
-    return recent.slice(recent.length - wanted)
-      .flatMap((chain) => this.#take(chain, chain.written ?? 0, ""));
+    for (const chain of recent.slice(recent.length - wanted)) {
+      yield* this.#take(chain, chain.written ?? 0, "");
+    }
   }
 
   #take(chain: DescriptorChain, length: number, comment: string): Frame[] {

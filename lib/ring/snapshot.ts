@@ -116,8 +116,9 @@ export interface SnapshotOptions {
   /**
    * `outstanding` (default): from `config.start`, else the used index, to the available index.
    * `recent`: the last `recentCount` buffers that were used, too (stale: the driver may have reused them).
+   * `all`: from `config.start` even where the used index has passed it (split rings; stale as above).
    */
-  readonly chains?: "outstanding" | "recent" | "none";
+  readonly chains?: "outstanding" | "recent" | "all" | "none";
   /** How many used buffers `recent` adds; at most the ring's size. Default 16. */
   readonly recentCount?: number;
 }

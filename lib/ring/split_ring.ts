@@ -82,7 +82,8 @@ export class SplitRing implements Ring {
       findings.push(finding("split", "used-ahead", "used ring", text));
     }
     const passed = start !== undefined && outstanding <= size && isBehind(start.index, used);
-    const first = start === undefined || passed ? used : start.index;
+    const skips = start === undefined || (passed && options.chains !== "all");
+    const first = skips ? used : start.index;
     let count = (available - first) & 0xffff;
     if (count > size) {
       if (start !== undefined || !usedAhead) {

@@ -117,21 +117,26 @@ function isBare(published: PublishedLayout): boolean {
 }
 
 /**
- * Attaches to a connection of a tap: that of the device the target names, else the newest. Throws
- * SourceError (`not-found`) where there is none, or it has no memory yet.
+ * Attaches to a connection of a tap: that of the device the target names, else the newest. A refresh
+ * goes over to the one that took its place, if either side has come again by then. Throws SourceError
+ * (`not-found`) where there is none, or it has no memory yet.
  */
 export function attachTap(
   tap: TapProcess,
   target: Target,
   options: AttachOptions,
 ): Promise<Attachment> {
-  const { connection } = chosen(tap, target);
+  let { connection } = chosen(tap, target);
+  let attached = false;
   options.log(`process ${tap.pid} taps ${tap.socket}: connection ${connection}`);
   const read = () => {
     const now = tapsOf(options.sys, tap.pid).find(({ socket }) => socket === tap.socket);
-    const found = now?.connections.find((other) => other.connection === connection);
-    if (found === undefined) throw gone(tap, connection);
-    if (isBare(found.published)) throw bare(tap);
+    const found = now?.connections.find((other) => other.connection === connection) ??
+      successor(now, target, connection);
+    if (found === null) throw gone(tap, connection);
+    // Who was attached waits for memory of the newcomer; who comes to attach has nothing to look at.
+    if (isBare(found.published)) throw bare(tap, attached ? "busy" : "not-found");
+    [connection, attached] = [found.connection, true];
     return found.published.text;
   };
   return attachLive({ target, options, pid: tap.pid, read, owned: null });
@@ -146,6 +151,16 @@ function chosen(tap: TapProcess, { device }: Target): TapConnection {
   throw new SourceError("vhost", "attach", "not-found", text, remedy);
 }
 
+/** A later connection whose device has the name that the target says; any, if it says none. */
+function successor(
+  tap: TapProcess | undefined,
+  { device }: Target,
+  connection: number,
+): TapConnection | null {
+  const later = tap?.connections.filter((other) => other.connection > connection) ?? [];
+  return later.findLast(({ published }) => device === null || hasDevice(published, device)) ?? null;
+}
+
 function hasDevice(published: PublishedLayout, name: string | null): boolean {
   const devices = publishedField(published, "devices");
   if (name === null || !Array.isArray(devices)) return false;
@@ -157,8 +172,8 @@ function gone(tap: TapProcess, connection: number): SourceError {
   return new SourceError("vhost", "read layout", "not-found", text, "attach again for a newer one");
 }
 
-function bare(tap: TapProcess): SourceError {
+function bare(tap: TapProcess, kind: "busy" | "not-found"): SourceError {
   const text = `the front-end on ${tap.socket} has sent no memory yet`;
   const remedy = "wait until the guest's driver has started the device";
-  return new SourceError("vhost", "read layout", "not-found", text, remedy);
+  return new SourceError("vhost", "read layout", kind, text, remedy);
 }

@@ -58,8 +58,12 @@ export function interfaceDescription(name: string, description: string, snap: nu
   ]);
 }
 
-/** A packet with its time, its direction and what was lost before it (4.3). */
-export function enhancedPacket(packet: CapturedPacket): Uint8Array {
+/**
+ * A packet with its time, its direction and what was lost before it (4.3). Written to the start of
+ * `into` where that is given: of what it gives, nothing is new then. Throws RangeError where there is
+ * no room.
+ */
+export function enhancedPacket(packet: CapturedPacket, into?: Uint8Array): Uint8Array {
   const head = new DataView(new ArrayBuffer(20));
   head.setUint32(0, packet.interface, true);
   head.setUint32(4, Number(packet.time >> 32n), true);
@@ -75,16 +79,22 @@ export function enhancedPacket(packet: CapturedPacket): Uint8Array {
     options.push([PACKET_OPTION.DROP_COUNT, new Uint8Array(count.buffer)]);
   }
   if (packet.comment !== "") options.push([OPTION.COMMENT, utf8(packet.comment)]);
-  return block(BLOCK.ENHANCED_PACKET, [new Uint8Array(head.buffer), packet.bytes], options);
+  return block(BLOCK.ENHANCED_PACKET, [new Uint8Array(head.buffer), packet.bytes], options, into);
 }
 
 /** Type, total length, body, options, total length; every part padded to 32 bits. */
-function block(type: number, body: readonly Uint8Array[], options: readonly Option[]): Uint8Array {
+function block(
+  type: number,
+  body: readonly Uint8Array[],
+  options: readonly Option[],
+  into?: Uint8Array,
+): Uint8Array {
   const bodyLength = body.reduce((sum, part) => sum + part.length, 0);
   const optionLength = options.reduce((sum, [, value]) => sum + 4 + padded(value.length), 4);
   const length = 12 + padded(bodyLength) + optionLength;
-  const bytes = new Uint8Array(length);
-  const view = new DataView(bytes.buffer);
+  const bytes = into?.subarray(0, length).fill(0) ?? new Uint8Array(length);
+  if (bytes.length < length) throw new RangeError(`no room for ${length} bytes in ${bytes.length}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   view.setUint32(0, type, true);
   view.setUint32(4, length, true);
   let at = 8;

@@ -115,6 +115,31 @@ Deno.test("a refresh follows the conversation: a stopped ring, new memory, a clo
   });
 });
 
+Deno.test("a refresh goes over to the connection of whoever came again", async () => {
+  await sunk(async (socket) => {
+    const first = connectPeer(socket);
+    const old = await frontEnd(first);
+    old.add(0);
+    await using attachment = await openTarget(`vhost:${socket}/dev0:0`);
+    assertEquals(openRing(attachment.memory, ringOf(attachment, 0)).indices()?.available.index, 1);
+    first.close();
+    old[Symbol.dispose]();
+    await until(() => connectionsOf(socket) === 0, "no connection");
+    const error = await assertRejects(() => attachment.refresh(), SourceError);
+    assertEquals(error.kind, "not-found");
+    using second = connectPeer(socket);
+    await second.ask(frontEndRequest("GET_FEATURES", EMPTY));
+    await until(() => connectionsOf(socket) === 1, "a new connection");
+    // It has sent no memory yet: what was attached waits.
+    assertEquals((await assertRejects(() => attachment.refresh(), SourceError)).kind, "busy");
+    using guest = await frontEnd(second);
+    guest.add(0);
+    guest.add(0);
+    await attachment.refresh();
+    assertEquals(openRing(attachment.memory, ringOf(attachment, 0)).indices()?.available.index, 2);
+  });
+});
+
 async function untilThrows(run: () => Promise<void>): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {
     await run();
