@@ -123,6 +123,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     ),
   },
   {
+    name: "completion",
+    summary: "complete commands and live targets in bash, zsh and fish",
+    load: from<typeof import("./commands/completion.ts")>(
+      "./commands/completion.ts",
+      (file) => file.completionCommand,
+    ),
+  },
+  {
     name: "demo",
     summary: "run a guest of our own, to try everything on",
     load: from<typeof import("./commands/demo.ts")>(

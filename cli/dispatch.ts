@@ -28,6 +28,16 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 usage, 3 findings (with --check), 4 target not found,
 5 permission missing, 130 interrupted.`;
 
+/** The program without its commands. */
+export function createProgram(): Command {
+  return new Command("guestmem")
+    .description(DESCRIPTION)
+    .version(config.version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help for a command")
+    .addHelpText("after", AFTER)
+    .exitOverride();
+}
+
 /** How a command line ended. */
 export interface Outcome {
   readonly code: number;
@@ -46,17 +56,11 @@ export async function dispatch(words: readonly string[], context: Context): Prom
   let text = "";
   let failure: Failure | null = null;
   const own: Context = { ...context, exit: (wanted) => code = wanted };
-  const program = new Command("guestmem")
-    .description(DESCRIPTION)
-    .version(config.version, "-V, --version", "print the version")
-    .helpOption("-h, --help", "show help for a command")
-    .configureOutput({
-      writeOut: (part) => text += part,
-      writeErr: (part) => context.warn(part.trimEnd()),
-      outputError: (message) => failure = usageFailure(message, words),
-    })
-    .addHelpText("after", AFTER)
-    .exitOverride();
+  const program = createProgram().configureOutput({
+    writeOut: (part) => text += part,
+    writeErr: (part) => context.warn(part.trimEnd()),
+    outputError: (message) => failure = usageFailure(message, words),
+  });
   const args = wordsOf(words);
   try {
     await addCommands(program, COMMANDS, own, args);

@@ -127,7 +127,7 @@ function stopCommand(context: Context): CommandUnknownOpts {
   return new Command("stop")
     .summary("end a session and all it holds")
     .description("End a session and all it holds.")
-    .argument("<name>", "its name")
+    .argument("<session>", "its name")
     .option("--json", HELP.json)
     .addHelpText("after", STOP)
     .action(async (name, options) => {

@@ -22,7 +22,7 @@ export function unmapCommand(context: Context): CommandUnknownOpts {
   return new Command("unmap")
     .summary("drop something that a session holds")
     .description("Drop something that a session holds.")
-    .argument("<name>", "NAME@SESSION")
+    .argument("<name@session>", "what session list shows")
     .option("--json", HELP.json)
     .addHelpText("after", MANUAL)
     .action(async (text, options) => {

@@ -21,7 +21,13 @@ export interface Target {
 }
 
 /** Schemes whose WHAT may contain slashes. */
-const PATH_SCHEMES = new Set(["file", "core", "qemu", "vhost", "ivshmem"]);
+export const PATH_SCHEMES: ReadonlySet<string> = new Set([
+  "file",
+  "core",
+  "qemu",
+  "vhost",
+  "ivshmem",
+]);
 
 /** Every scheme, in the order of the manual. */
 export const SCHEMES = [

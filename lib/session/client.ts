@@ -10,7 +10,7 @@ import { connectSession } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import { look, sessionFolder, sessionNames, socketPath } from "./folder.ts";
 import type { MapOptions } from "./holder.ts";
-import type { HeldInfo } from "./protocol.ts";
+import type { HeldInfo, OpenAnswer, WireDevice } from "./protocol.ts";
 
 /** A session, as a list shows it. */
 export interface SessionInfo {
@@ -60,6 +60,15 @@ export async function mapInSession(options: AskOptions, wanted: MapRequest): Pro
   const layout = wanted.layout === null ? null : absolutePath(sys, wanted.layout);
   const request = { do: "map", target, name, write, layout, add, replace } as const;
   return (await withSession(options, (connection) => connection.ask<string>(request))).value;
+}
+
+/** Devices of something that a session holds. Nothing is mapped here. Throws `SourceError`. */
+export async function devicesInSession(
+  options: AskOptions,
+  name: string,
+): Promise<readonly WireDevice[]> {
+  const ask = (connection: Connection) => connection.ask<OpenAnswer>({ do: "open", name });
+  return (await withSession(options, ask)).value.devices;
 }
 
 /** Drops a mapping or a tap of a session. Throws `SourceError` (not-found). */

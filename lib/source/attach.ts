@@ -65,12 +65,22 @@ export interface Found {
   readonly problems: readonly { readonly scheme: string; readonly text: string }[];
 }
 
+/** What to look for; default everything. */
+export interface FindOptions extends OpenOptions {
+  /** Only these schemes. */
+  readonly schemes?: readonly string[];
+  /** Whether the devices of a guest are wanted; where asking for them is slow, others have none. */
+  readonly devicesOf?: (target: string) => boolean;
+}
+
 /** Guests of every source that can find some. A source that fails does not hide the others. */
-export async function findGuests(options: OpenOptions = {}): Promise<Found> {
-  const full = complete(options);
+export async function findGuests(options: FindOptions = {}): Promise<Found> {
+  const { schemes = null, devicesOf = () => true } = options;
+  const full = { ...complete(options), devicesOf };
   const guests: Guest[] = [];
   const problems: { scheme: string; text: string }[] = [];
   for (const { scheme, load } of SOURCES) {
+    if (schemes?.includes(scheme) === false) continue;
     try {
       const source = await load();
       guests.push(...await source.find?.(full) ?? []);

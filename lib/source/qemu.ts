@@ -12,7 +12,7 @@ import { readDevices } from "./qemu_devices.ts";
 import { openMonitor, resolveGuest } from "./qemu_guest.ts";
 import type { QmpMonitor } from "./qemu_monitor.ts";
 import { listQemu, type QemuProcess } from "./qemu_process.ts";
-import type { AttachOptions, Source } from "./source.ts";
+import type { FindGuestsOptions, Source } from "./source.ts";
 
 /** Guests asked at the same time: each may keep us waiting for its greeting. */
 const AT_ONCE = 8;
@@ -28,7 +28,7 @@ export const qemuSource: Source = {
 };
 
 /** Every QEMU on this host. Reads command lines and asks monitors; never touches guest memory. */
-async function findGuests(options: AttachOptions): Promise<Guest[]> {
+async function findGuests(options: FindGuestsOptions): Promise<Guest[]> {
   const waiting = listQemu(options.sys).entries();
   const guests: Guest[] = [];
   const work = async () => {
@@ -38,7 +38,7 @@ async function findGuests(options: AttachOptions): Promise<Guest[]> {
   return guests;
 }
 
-async function describe(process: QemuProcess, options: AttachOptions): Promise<Guest> {
+async function describe(process: QemuProcess, options: FindGuestsOptions): Promise<Guest> {
   const told = {
     target: `qemu:${process.pid}`,
     name: process.options.name,
@@ -49,6 +49,7 @@ async function describe(process: QemuProcess, options: AttachOptions): Promise<G
     devices: [],
     note: "",
   };
+  if (options.devicesOf?.(told.target) === false) return told;
   try {
     using monitor = await openMonitor({ process, socket: null }, options);
     return { ...told, ...await stateAndMemory(monitor), ...await readDevices(monitor) };

@@ -29,6 +29,12 @@ export interface AttachOptions {
   readonly session?: Pick<Holder, "session" | "get"> | null;
 }
 
+/** What the caller of find wants. */
+export interface FindGuestsOptions extends AttachOptions {
+  /** Whether a guest's devices are wanted: where asking for them is slow, others may go without. */
+  readonly devicesOf?: (target: string) => boolean;
+}
+
 /** A guest's memory and rings, held until disposed. Close order is the reverse of opening. */
 export interface Attachment extends AsyncDisposable {
   readonly target: Target;
@@ -73,7 +79,7 @@ export interface Source {
   /** One line for the manual. */
   readonly summary: string;
   /** Guests of this kind on this host, with no configuration. Absent where nothing can be found. */
-  find?(options: AttachOptions): Promise<Guest[]>;
+  find?(options: FindGuestsOptions): Promise<Guest[]>;
   /** Throws `SourceError`, or a `SyscallError` from ffi. */
   attach(target: Target, options: AttachOptions): Promise<Attachment>;
 }

@@ -1,77 +1,14 @@
-/** The shell on a terminal, which script(1) makes. */
+/** The shell on a terminal. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { commandLine, guestmem, ROOT, temporaryFolder } from "../support/cli.ts";
+import { commandLine, guestmem, temporaryFolder } from "../support/cli.ts";
 import { writeImage } from "../support/images.ts";
-
-/** Someone at a terminal. */
-interface Typist extends AsyncDisposable {
-  /** Types, and waits until the terminal shows what matches since. */
-  type(keys: string, shows: RegExp): Promise<string>;
-  /** Types, and waits for the end. Gives the exit code. */
-  leave(keys: string): Promise<number>;
-}
-
-/** How long something may take to show, in milliseconds. */
-const PATIENCE = 15_000;
-
-/** It may have ended by itself. */
-function kill(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGKILL");
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-  }
-}
+import { openTerminal, type Typist } from "../support/terminal.ts";
 
 async function shell(folder: string): Promise<Typist> {
-  const line = commandLine(["shell"]).map((word) => `'${word}'`).join(" ");
-  const child = new Deno.Command("script", {
-    args: ["-qfec", line, "/dev/null"],
-    cwd: ROOT,
-    env: { XDG_RUNTIME_DIR: folder, XDG_STATE_HOME: folder, NO_COLOR: "1", TERM: "xterm" },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let shown = "";
-  const wait = async (pattern: RegExp) => {
-    // Whoever waits in vain is told so by the end of the output.
-    const late = setTimeout(() => kill(child), PATIENCE);
-    while (!pattern.test(shown)) {
-      const { done, value } = await reader.read();
-      if (done) throw new Error(`no ${pattern} in ${JSON.stringify(shown)}`);
-      shown += value;
-    }
-    clearTimeout(late);
-    const all = shown;
-    shown = "";
-    return all;
-  };
-  const type = async (keys: string, shows: RegExp) => {
-    await writer.write(new TextEncoder().encode(keys));
-    return await wait(shows);
-  };
-  const leave = async (keys: string) => {
-    await writer.write(new TextEncoder().encode(keys));
-    const late = setTimeout(() => kill(child), PATIENCE);
-    while (!(await reader.read()).done);
-    clearTimeout(late);
-    await writer.close();
-    return (await child.status).code;
-  };
-  await wait(/guestmem> /);
-  return {
-    type,
-    leave,
-    async [Symbol.asyncDispose]() {
-      kill(child);
-      await reader.cancel();
-      await writer.close().catch(() => {});
-      await child.status;
-    },
-  };
+  const env = { XDG_RUNTIME_DIR: folder, XDG_STATE_HOME: folder, NO_COLOR: "1" };
+  const typist = openTerminal(commandLine(["shell"]), env);
+  await typist.shows(/guestmem> /);
+  return typist;
 }
 
 const PROMPT = /guestmem> .{0,6}$/;
