@@ -8,6 +8,7 @@ import { SourceError } from "../errors.ts";
 import type { Device, Queue } from "../guest/guest.ts";
 import { hasRing, openQueue } from "../guest/open_queue.ts";
 import { type SelectedQueue, selectQueues } from "../guest/select.ts";
+import type { RingConfig } from "../ring/config.ts";
 import type { Ring, RingIndices, Suppression } from "../ring/snapshot.ts";
 import type { Attachment } from "../source/source.ts";
 import { type Inspection, Inspector, newInspection } from "./inspect.ts";
@@ -31,6 +32,8 @@ export interface QueueRates extends RingRates, Judgement {
   readonly target: string;
   readonly device: Device;
   readonly queue: Queue;
+  /** The ring's; of a shared ring of Xen, what it is in a virtqueue's terms. */
+  readonly config: RingConfig;
   readonly suppression: Suppression;
 }
 
@@ -168,7 +171,15 @@ function queueRates(one: Followed, sys: Sys): QueueRates {
   const notifiers = () => readNotifications(sys, queue);
   const look = { selected, now, findings: inspection.lasting, halted: null, notifiers };
   const { suppression } = ring.snapshot({ chains: "none" });
-  return { ...rates, ...judge.judge(rates, look), target, device, queue, suppression };
+  return {
+    ...rates,
+    ...judge.judge(rates, look),
+    target,
+    device,
+    queue,
+    config: ring.config,
+    suppression,
+  };
 }
 
 /** A monitor that is busy for a moment changes nothing; a guest that is gone ends it. */

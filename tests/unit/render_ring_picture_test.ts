@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { setColorEnabled } from "../../cli/render/colors.ts";
-import { ringPicture } from "../../cli/render/ring_picture.ts";
+import { ringPicture, ringStrip } from "../../cli/render/ring_picture.ts";
 import type { RingFormat, RingPosition } from "../../lib/ring/config.ts";
 import type { RingSnapshot } from "../../lib/ring/snapshot.ts";
 
@@ -96,4 +96,38 @@ Deno.test("a size that is none is not drawn", () => {
   for (const size of [0, -1, NaN, 1 << 20]) {
     assertEquals(picture({ size, used: 0, available: 0, inFlight: 0 }), [""]);
   }
+});
+
+function strip(
+  width: number,
+  { fetched = 0, waiting = 0, recent = 0, ...stand }: {
+    size: number;
+    used: number;
+    fetched?: number;
+    waiting?: number;
+    recent?: number;
+  },
+): string {
+  const available = (stand.used + fetched + waiting) % stand.size;
+  return ringStrip({ available, fetched, waiting, recent, ...stand }, width);
+}
+
+Deno.test("a strip: used a moment ago, fetched, available, free, in the order of slots", () => {
+  assertEquals(
+    strip(16, { size: 16, used: 5, fetched: 2, waiting: 3, recent: 4 }),
+    ".::::##===......",
+  );
+  assertEquals(strip(99, { size: 8, used: 6, fetched: 1, waiting: 3, recent: 2 }), "==..::#=");
+  assertEquals(strip(8, { size: 8, used: 3, waiting: 8 }), "========");
+  assertEquals(strip(8, { size: 8, used: 3, recent: 8 }), ":::|::::");
+  assertEquals(strip(8, { size: 8, used: 0 }), "|.......");
+});
+
+Deno.test("a cell of a strip is as busy as the busiest of its slots", () => {
+  assertEquals(strip(4, { size: 64, used: 16, fetched: 1 }), ".#..");
+  assertEquals(strip(4, { size: 64, used: 31, fetched: 1, waiting: 1, recent: 16 }), ":#=.");
+  assertEquals(strip(4, { size: 65536, used: 65535, waiting: 2 }), "=..=");
+  // From the middle of a cell all the way round to its beginning.
+  assertEquals(strip(4, { size: 64, used: 24, waiting: 60 }), "====");
+  assertEquals(strip(4, { size: 64, used: 24, waiting: 8 }), ".=..");
 });
