@@ -6,6 +6,22 @@
  */
 import type { Holder } from "../lib/session/holder.ts";
 
+/** The whole terminal, taken by one command until it is disposed. */
+export interface Screen extends Disposable {
+  /** Keys can be read: stdin is the terminal, too. */
+  readonly keys: boolean;
+  size(): { readonly columns: number; readonly rows: number };
+  /** Shows lines from the first row on. Writes what changed only. */
+  draw(lines: readonly string[]): Promise<void>;
+}
+
+/** What a screen reports. */
+export interface ScreenEvents {
+  /** A character, or the name of another key: `up`, `enter`, `ctrl-c`. Ctrl-C is a key here. */
+  key(key: string): void;
+  resize(size: { readonly columns: number; readonly rows: number }): void;
+}
+
 /** The world as a command sees it. */
 export interface Context {
   /** Aborted by Ctrl-C, SIGTERM or SIGHUP. Commands end soon after, with everything closed. */
@@ -26,6 +42,8 @@ export interface Context {
   exit(code: number): void;
   /** Gives Ctrl-C to `handler` instead of `signal` until disposed: for a shell, which goes on. */
   takeInterrupt?(handler: () => void): Disposable;
+  /** Takes the terminal whole, where `terminal` is. */
+  takeScreen?(events: ScreenEvents): Promise<Screen>;
   /** What a script or shell holds under names; absent where mappings end with their command. */
   readonly session?: Holder | null;
 }

@@ -31,6 +31,12 @@ export function processContext({ signal, take }: Interruption): Context {
     warn: (text) => printError(text),
     exit: () => {},
     takeInterrupt: take,
+    takeScreen: async (events) => {
+      // A name that Deno can not see ahead: it would read all of it before anything runs.
+      const path = "./screen/terminal.ts";
+      const { takeScreen }: typeof import("./screen/terminal.ts") = await import(path);
+      return takeScreen(events, writeAll);
+    },
   };
 }
 

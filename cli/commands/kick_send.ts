@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Kick } from "../../lib/kick/kick.ts";
+import type { Kick, KickProof } from "../../lib/kick/kick.ts";
 import { type Movement, observeMovement } from "../../lib/kick/movement.ts";
 import type { Ring } from "../../lib/ring/snapshot.ts";
 import type { Context } from "../context.ts";
@@ -25,7 +25,19 @@ export interface KickRun {
 }
 
 /** How long to look for movement after a kick, in milliseconds. */
-const LOOK = 200;
+export const LOOK = 200;
+
+/** Sends one kick, and looks up to `look` milliseconds for what comes of it. */
+export async function proveKick(
+  kick: Kick,
+  ring: Ring | null,
+  look: number,
+  signal: AbortSignal,
+): Promise<KickProof & { readonly moved: Movement }> {
+  const movement = observeMovement(ring);
+  const { evidence } = await kick.send();
+  return { evidence, moved: await movement(look, signal) };
+}
 
 /** Sends, until all are sent or Ctrl-C. Throws what `Kick.send` throws. */
 export async function sendKicks(context: Context, run: KickRun): Promise<void> {
@@ -50,10 +62,8 @@ async function sendOne(
   number: number,
   look: number,
 ): Promise<void> {
-  const movement = observeMovement(ring);
   const time = timeText(Date.now());
-  const { evidence } = await kick.send();
-  const moved: Movement = await movement(look, context.signal);
+  const { evidence, moved } = await proveKick(kick, ring, look, context.signal);
   const numbered = count === 1 ? {} : { number };
   const line = json
     ? jsonLine("guestmem/kick/1", { ...plan, time, sent: true, ...numbered, evidence, ...moved })

@@ -8,11 +8,13 @@ import { record } from "../../lib/pcap/record.ts";
 import type { ListenAddress } from "../../lib/metrics/serve.ts";
 import { type OpenOptions, openTarget } from "../../lib/source/attach.ts";
 import type { Attachment } from "../../lib/source/source.ts";
-import { follow, type WatchReport } from "../../lib/watch/follow.ts";
+import { follow } from "../../lib/watch/follow.ts";
 import type { Context } from "../context.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseAddressPort, parseCount, parseDuration, parseInterval } from "../parse.ts";
 import { watchDoorbell } from "./watch_doorbell.ts";
+import type { WatchScreenOptions } from "./watch_screen.ts";
+import { HELP_LINES } from "../render/watch_screen_help.ts";
 import { watchHeading, watchJson, watchPlain, watchText } from "../render/watch.ts";
 
 const MANUAL = `
@@ -22,9 +24,11 @@ the device has used nothing while something is with it, which notifications are 
 oldest request is at least, and the verdict of \`diagnose\`. A stall is called so after a second.
 
 Rings are read many times between two lines. Where an index may still have lapped unseen, the rate
-is \`?\` and JSON says "gap": true; it is never made up. On a terminal the table is redrawn; elsewhere
-each interval is a line per queue, as with --plain, and stderr tells once what the columns are. --json
-is a stream of lines (guestmem/watch/1).
+is \`?\` and JSON says "gap": true; it is never made up.
+
+On a terminal it is a full-screen view, the worst queue first; its keys stand below. Elsewhere each
+interval is a line per queue, as with --plain, and stderr tells once what the columns are. --json is a
+stream of lines (guestmem/watch/1).
 
 Of an ivshmem: target it shows a line per interrupt that reaches us, and per peer that comes or goes.
 
@@ -42,7 +46,11 @@ again; meanwhile guestmem_guest_up is 0.
 
   $ guestmem watch qemu:4242/blk0 --for 2s --json | jq -c '[.target, .usedRate, .inFlight]'
   ["qemu:4242/blk0:0",3842.105,1]
-  ["qemu:4242/blk0:0",3661.338,0]`;
+  ["qemu:4242/blk0:0",3661.338,0]
+
+On a terminal
+
+${HELP_LINES.map((line) => line === "" ? "" : `  ${line}`).join("\n")}`;
 
 /** `watch` */
 export function watchCommand(context: Context): CommandUnknownOpts {
@@ -82,18 +90,34 @@ export function watchCommand(context: Context): CommandUnknownOpts {
         return await watchDoorbell(context, attachment, interrupts, options);
       }
       const interval = Math.min(options.interval, options.for ?? Infinity);
-      const draw = context.terminal && !options.json && !options.plain
-        ? screen(context)
-        : (report: WatchReport) =>
-          context.print(options.json ? watchJson(report) : watchPlain(report));
-      if (!context.terminal && !options.json && !options.plain) context.warn(watchHeading());
       const whole = Math.max(1, Math.round((options.for ?? Infinity) / interval));
       let left = Math.min(options.count ?? Infinity, whole);
+      const isLast = () => --left <= 0;
+      if (context.terminal && !options.json && !options.plain) {
+        return await screen(context, attachment, { target, interval, isLast });
+      }
+      if (!options.json && !options.plain) context.warn(watchHeading());
       for await (const report of follow(attachment, { interval, signal: context.signal, log })) {
-        await draw(report);
-        if (--left <= 0) break;
+        await context.print(options.json ? watchJson(report) : watchPlain(report));
+        if (isLast()) break;
       }
     });
+}
+
+/** The full-screen view. What it saw last stays on the terminal, unless somebody quit. */
+async function screen(
+  context: Context,
+  attachment: Attachment,
+  options: Pick<WatchScreenOptions, "target" | "interval" | "isLast">,
+): Promise<void> {
+  const { watchScreen } = await import("./watch_screen.ts");
+  const { interval } = options;
+  const last = await watchScreen(context, {
+    ...options,
+    attachment: () => attachment,
+    reports: (signal, log) => follow(attachment, { interval, signal, log }),
+  });
+  if (last !== null) await context.print(watchText(last, Infinity, context.size().columns));
 }
 
 /** Serves metrics until Ctrl-C. The library for it is loaded only then. */
@@ -146,19 +170,5 @@ function deadline(signal: AbortSignal, duration?: number): Disposable & { signal
       clearTimeout(timer);
       signal.removeEventListener("abort", stop);
     },
-  };
-}
-
-/** Draws each report over the one before. */
-function screen(context: Context): (report: WatchReport) => Promise<void> {
-  let lines = 0;
-  return async (report) => {
-    // A heading, a note and the line of the cursor do not hold queues.
-    const { rows, columns } = context.size();
-    const text = watchText(report, Math.max(1, rows - 3), columns);
-    const up = lines === 0 ? "" : `\x1b[${lines}A\x1b[J`;
-    // Long lines are cut at the edge: wrapped ones would make us miscount.
-    await context.print(`${up}\x1b[?7l${text}\x1b[?7h`);
-    lines = text.split("\n").length;
   };
 }

@@ -12,6 +12,7 @@ export {
   dim,
   getColorEnabled,
   green,
+  inverse,
   magenta,
   red,
   setColorEnabled,

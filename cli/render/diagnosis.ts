@@ -5,23 +5,11 @@
  */
 import type { GuestReport } from "../../lib/diagnose/guest.ts";
 import type { QueueReport } from "../../lib/diagnose/observe.ts";
-import type { Verdict } from "../../lib/ring/stall.ts";
-import { dim, green, type Paint, red, yellow } from "./colors.ts";
+import { dim, red } from "./colors.ts";
 import { escape } from "./escape.ts";
 import { jsonLine } from "./json.ts";
 import { type Cell, renderTable, type Table } from "./table.ts";
-
-const PAINT: Record<Verdict, Paint> = {
-  "corrupt": red,
-  "lost kick": red,
-  "ring full": red,
-  "device not consuming": red,
-  "driver not reaping": yellow,
-  "kicks suppressed": yellow,
-  "not ready": dim,
-  "moving": green,
-  "idle": green,
-};
+import { VERDICT_PAINT } from "./verdict.ts";
 
 /** Whether a queue wants attention. A queue that the driver never set up does not. */
 export function isStuck({ verdict, snapshot }: QueueReport): boolean {
@@ -44,7 +32,7 @@ export function renderDiagnosis(report: GuestReport, all: boolean): string {
 /** The table alone: for `--plain`, too. */
 export function diagnosisTable(queues: readonly QueueReport[]): Table {
   const row = (queue: QueueReport): Cell[] => [
-    { text: queue.verdict, paint: PAINT[queue.verdict] },
+    { text: queue.verdict, paint: VERDICT_PAINT[queue.verdict] },
     queue.turn === "nobody" ? "" : queue.turn,
     queue.snapshot === null ? "" : String(queue.snapshot.available.index),
     queue.snapshot === null ? "" : String(queue.snapshot.used.index),
@@ -80,7 +68,11 @@ export function diagnosisJson({ target, halted, queues }: GuestReport): string {
 function evidence(queue: QueueReport): string {
   const lines = queue.evidence.map((text) => `  ${escape(text)}`);
   const next = queue.next === "" ? [] : [`  next: ${escape(queue.next)}`];
-  return [`${PAINT[queue.verdict](queue.verdict)}  ${escape(queue.target)}`, ...lines, ...next]
+  return [
+    `${VERDICT_PAINT[queue.verdict](queue.verdict)}  ${escape(queue.target)}`,
+    ...lines,
+    ...next,
+  ]
     .join("\n");
 }
 

@@ -49,14 +49,11 @@ export function kickText(
   { before, after }: Movement,
   milliseconds: number,
 ): string {
-  return [...evidence.map(escape), movementText(before, after, milliseconds)].join("\n");
+  return [...evidence.map(escape), movementText({ before, after }, milliseconds)].join("\n");
 }
 
-function movementText(
-  before: Movement["before"],
-  after: Movement["after"],
-  milliseconds: number,
-): string {
+/** Whether the queue moved. */
+export function movementText({ before, after }: Movement, milliseconds: number): string {
   if (before === null || after === null) {
     return "the ring can not be read, so nothing more is known";
   }

@@ -8,6 +8,7 @@ export const yellow: Paint;
 export const blue: Paint;
 export const cyan: Paint;
 export const magenta: Paint;
+export const inverse: Paint;
 /** Switches every paint on or off. */
 export function setColorEnabled(enabled: boolean): void;
 export function getColorEnabled(): boolean;

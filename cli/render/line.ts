@@ -1,0 +1,45 @@
+/**
+ * Lines of a screen: painted text cut, filled or wrapped to a width in columns of a terminal.
+ *
+ * @module
+ */
+import truncatedWidth from "fast-string-truncated-width";
+import wideWidth from "fast-string-width";
+import { wrapAnsi } from "fast-wrap-ansi";
+
+/** Printable ASCII is as wide as it is long, and most lines are. */
+const ASCII = /^[ -~]*$/;
+/** Ends every colour. */
+const RESET = "\x1b[0m";
+
+/** The text cut to `width`; `ellipsis` (one column) says that something is missing. */
+export function cut(text: string, width: number, ellipsis = ""): string {
+  if (text.length <= width && ASCII.test(text)) return text;
+  const { index, truncated, ellipsed } = truncatedWidth(text, { limit: width, ellipsis });
+  if (!truncated) return text;
+  const kept = text.slice(0, index) + (ellipsed ? ellipsis : "");
+  return text.includes("\x1b") ? kept + RESET : kept;
+}
+
+/** The text with spaces up to `width`; wider text is cut. */
+export function fill(
+  text: string,
+  width: number,
+  align: "left" | "right" = "left",
+  ellipsis = "",
+): string {
+  const short = cut(text, width, ellipsis);
+  const room = " ".repeat(Math.max(0, width - wideWidth(short)));
+  return align === "left" ? short + room : room + short;
+}
+
+/** Lines of at most `width`, broken between words where that can be. */
+export function wrap(text: string, width: number): string[] {
+  return wrapAnsi(text, Math.max(1, width), { hard: true }).split("\n");
+}
+
+/** One text at the left edge and one at the right; the right one goes where both do not fit. */
+export function spread(left: string, right: string, width: number): string {
+  const room = width - wideWidth(left) - wideWidth(right);
+  return room < 2 ? cut(left, width) : left + " ".repeat(room) + right;
+}
