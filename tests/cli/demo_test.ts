@@ -1,23 +1,7 @@
 /** Every command on the demo guest, from another process, as the README promises. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { guestmem, type Running, startGuestmem } from "../support/cli.ts";
-
-interface DemoGuest extends AsyncDisposable {
-  readonly target: string;
-  readonly running: Running;
-}
-
-async function startDemo(...more: string[]): Promise<DemoGuest> {
-  const running = startGuestmem(["demo", "--for", "60s", "--json", ...more]);
-  const { target } = JSON.parse(await running.line(/^\{/));
-  return {
-    target,
-    running,
-    async [Symbol.asyncDispose]() {
-      await running.end("SIGINT");
-    },
-  };
-}
+import { guestmem, startGuestmem } from "../support/cli.ts";
+import { startDemoCommand } from "../support/demo_command.ts";
 
 /** Runs a command that is to succeed, and gives its lines of JSON. */
 // deno-lint-ignore no-explicit-any
@@ -28,7 +12,7 @@ async function json(...words: string[]): Promise<any[]> {
 }
 
 Deno.test("find lists it; every target it prints is one that dump ring takes", async () => {
-  await using demo = await startDemo();
+  await using demo = await startDemoCommand();
   const [found] = await json("find");
   assertEquals(found.schema, "guestmem/find/1");
   const guest = found.guests.find(({ target }: { target: string }) => target === demo.target);
@@ -56,7 +40,7 @@ Deno.test("requests are decoded, of disks and of network cards", async () => {
   for (const queue of ["blk0:0", "blk1:0"]) {
     // A device that takes nothing more leaves requests in the ring that nobody overwrites.
     const breaks = ["--break", "stop-device", "--break-after", "0s", "--break-queue", queue];
-    await using demo = await startDemo(...breaks);
+    await using demo = await startDemoCommand(...breaks);
     await stand(`${demo.target}/${queue}`);
     const [ring] = await json("dump", "ring", `${demo.target}/${queue}`);
     const types = ring.chains.map(({ request }: { request: { type: string } }) => request.type);
@@ -68,7 +52,7 @@ Deno.test("requests are decoded, of disks and of network cards", async () => {
 });
 
 Deno.test("watch counts what moves, in JSON, in plain lines, and --count ends it", async () => {
-  await using demo = await startDemo("--rate", "100");
+  await using demo = await startDemoCommand("--rate", "100");
   const rows = await json("watch", `${demo.target}/blk0`, "--interval", "500ms", "--count", "3");
   assertEquals(rows.length, 3);
   for (const row of rows) {
@@ -91,7 +75,7 @@ Deno.test("watch counts what moves, in JSON, in plain lines, and --count ends it
 });
 
 Deno.test("watch says what a queue is stuck on, since when, and why", async () => {
-  await using demo = await startDemo("--break", "lose-kick", "--break-after", "0s");
+  await using demo = await startDemoCommand("--break", "lose-kick", "--break-after", "0s");
   const target = `${demo.target}/blk0:0`;
   await stand(target);
   const [, row] = await json("watch", target, "--interval", "1200ms", "--count", "2");
@@ -103,7 +87,7 @@ Deno.test("watch says what a queue is stuck on, since when, and why", async () =
 });
 
 Deno.test("Ctrl-C ends watch with 130, and the watched guest goes on", async () => {
-  await using demo = await startDemo();
+  await using demo = await startDemoCommand();
   const watch = startGuestmem(["watch", demo.target, "--interval", "50ms", "--plain"]);
   await watch.line(/blk0/);
   assertEquals((await watch.end("SIGINT")).code, 130);
@@ -111,7 +95,7 @@ Deno.test("Ctrl-C ends watch with 130, and the watched guest goes on", async () 
 });
 
 Deno.test("a guest that ends while it is watched ends watch, with 4 and a word", async () => {
-  await using demo = await startDemo();
+  await using demo = await startDemoCommand();
   const watch = startGuestmem(["watch", demo.target, "--interval", "50ms", "--plain"]);
   await watch.line(/blk0/);
   await demo.running.end("SIGKILL");
@@ -121,7 +105,7 @@ Deno.test("a guest that ends while it is watched ends watch, with 4 and a word",
 });
 
 Deno.test("a kick revives a queue whose kick was lost, and says what it did", async () => {
-  await using demo = await startDemo("--break", "lose-kick", "--break-after", "0s");
+  await using demo = await startDemoCommand("--break", "lose-kick", "--break-after", "0s");
   const target = `${demo.target}/blk0:0`;
   const dry = await guestmem(["kick", target, "--dry-run"]);
   assertEquals(dry.code, 0);
@@ -149,7 +133,7 @@ async function stand(target: string): Promise<number> {
 }
 
 Deno.test("map, dump table, dump mem, dump search and dump config on it", async () => {
-  await using demo = await startDemo();
+  await using demo = await startDemoCommand();
   const [table] = await json("map", demo.target);
   assertEquals(table.regions.map(({ read }: { read: string }) => read), ["ok", "ok"]);
   assertEquals((await json("dump", "table", demo.target))[0].holes.length, 1);
