@@ -11,8 +11,8 @@ import { SEEK_DATA, SEEK_HOLE } from "./constants.ts";
 import { isErrno } from "./errno.ts";
 import type { Sys } from "./sys.ts";
 
-/** Pages remembered: one slot each, the newest page wins. */
-const SLOTS = 4096;
+/** Pages remembered at most: one slot each, the newest page wins. A power of two, as all lengths are. */
+const SLOTS = 1 << 16;
 /** Ranges of more pages than this are asked for as one extent. */
 const MANY_PAGES = 64;
 /** How long an answer holds, in milliseconds. */
@@ -30,8 +30,8 @@ export class DataPages {
   readonly #base: number;
   readonly #length: number;
   readonly #pageSize: number;
-  /** Slot → page number + 1; 0 is empty. */
-  readonly #slots = new Float64Array(SLOTS);
+  /** Slot → page number + 1; 0 is empty. As many as there are pages, where they are few. */
+  readonly #slots: Float64Array;
   readonly #now: () => number;
   #extentStart = 0;
   #extentEnd = 0;
@@ -53,6 +53,9 @@ export class DataPages {
     this.#base = base;
     this.#length = length;
     this.#pageSize = sys.pageSize;
+    let slots = 1;
+    while (slots < SLOTS && slots * this.#pageSize < length) slots *= 2;
+    this.#slots = new Float64Array(slots);
   }
 
   /** Whether [offset, offset + length) lies inside and every page of it holds data. */
@@ -62,8 +65,9 @@ export class DataPages {
     const first = Math.floor(offset / this.#pageSize);
     const last = Math.floor((offset + Math.max(length, 1) - 1) / this.#pageSize);
     if (last - first > MANY_PAGES) return this.#extentHolds(offset, offset + length);
+    const mask = this.#slots.length - 1;
     for (let page = first; page <= last; page++) {
-      if (this.#slots[page % SLOTS] !== page + 1 && !this.#probe(page)) return false;
+      if (this.#slots[page & mask] !== page + 1 && !this.#probe(page)) return false;
     }
     return true;
   }
@@ -83,7 +87,7 @@ export class DataPages {
   #probe(page: number): boolean {
     const offset = this.#base + page * this.#pageSize;
     if (this.#seek(offset, SEEK_DATA) !== offset) return false;
-    this.#slots[page % SLOTS] = page + 1;
+    this.#slots[page & (this.#slots.length - 1)] = page + 1;
     return true;
   }
 

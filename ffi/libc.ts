@@ -71,6 +71,8 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  // int usleep(useconds_t usec)
+  usleep: { parameters: ["u32"], result: "i32" },
   // int socket(int domain, int type, int protocol)
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int socketpair(int domain, int type, int protocol, int sv[2])

@@ -109,6 +109,11 @@ export interface PollCalls {
    * thread for at most `blockMs`: no timer, no signal handler runs.
    */
   pollNow(entries: readonly PollEntry[], blockMs?: number): number[];
+  /**
+   * Blocks the whole thread for about so many microseconds, below 1000: for waits that are shorter
+   * than a timer can keep.
+   */
+  nap(microseconds: number): void;
 }
 
 /** What one recvmsg gave. */

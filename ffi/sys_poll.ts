@@ -15,7 +15,12 @@ export function pollCalls(c: Libc): PollCalls {
     retry("poll", subject(entries), () => c.poll(set, BigInt(entries.length), blockMs));
     return revents(set, entries.length);
   };
-  return { pollNow, poll: (entries, timeoutMs) => waitFor(c, entries, timeoutMs, pollNow) };
+  return {
+    pollNow,
+    poll: (entries, timeoutMs) => waitFor(c, entries, timeoutMs, pollNow),
+    // A signal ends it early, which is what waiting is about.
+    nap: (microseconds) => void c.usleep(Math.min(999, Math.max(0, Math.floor(microseconds)))),
+  };
 }
 
 async function waitFor(

@@ -59,6 +59,7 @@ export class Exporter {
 
   /** Takes a report of one guest. Queues that are gone from it keep no stale values. */
   update(guest: string, report: WatchReport): void {
+    if (!report.guest.up) return this.down(guest);
     this.#clear(guest);
     this.#up.set({ guest }, 1);
     for (const queue of report.queues) this.#queue(guest, queue);

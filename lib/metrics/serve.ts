@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { isSyscallFailure, SourceError } from "../errors.ts";
+import { SourceError } from "../errors.ts";
 import { type OpenOptions, openTarget } from "../source/attach.ts";
-import { follow } from "../watch/follow.ts";
+import { followGuest } from "../watch/follow.ts";
 import { Exporter } from "./exporter.ts";
 
 /** Where to listen. */
@@ -26,9 +26,6 @@ export interface ServeOptions {
   readonly listening: (url: string) => void;
 }
 
-/** Milliseconds before a guest that went away is looked for again. */
-const RETRY = 2000;
-
 /**
  * Serves `/metrics` until `signal`. A guest that goes away is `up` 0 and looked for again. Throws
  * `SourceError` where the address can not be listened on.
@@ -38,10 +35,10 @@ export async function serveMetrics(options: ServeOptions): Promise<void> {
   exporter.down(options.target);
   const server = listen(options, exporter);
   try {
-    while (!options.signal.aborted) {
-      await followOnce(options, exporter);
-      exporter.down(options.target);
-      await pause(RETRY, options.signal);
+    const { target, interval, signal, open: { log = () => {} } } = options;
+    const open = () => openTarget(target, options.open);
+    for await (const report of followGuest({ open, wait: "missing", interval, signal, log })) {
+      exporter.update(target, report);
     }
   } finally {
     await server.shutdown();
@@ -74,32 +71,4 @@ async function answer(request: Request, exporter: Exporter): Promise<Response> {
     return new Response("metrics are at /metrics\n", { status: 404 });
   }
   return new Response(await exporter.text(), { headers: { "content-type": exporter.contentType } });
-}
-
-/** Follows the guest until it goes away or the signal comes. */
-async function followOnce(options: ServeOptions, exporter: Exporter): Promise<void> {
-  const { target, open, interval, signal } = options;
-  const log = open.log ?? (() => {});
-  try {
-    await using attachment = await openTarget(target, open);
-    for await (const report of follow(attachment, { interval, signal, log })) {
-      exporter.update(target, report);
-    }
-  } catch (error) {
-    if (!(error instanceof SourceError) && !isSyscallFailure(error)) throw error;
-    log(`${target}: ${error.message}`);
-  }
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

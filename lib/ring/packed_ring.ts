@@ -14,13 +14,23 @@ import { slotsBetween } from "./packed_position.ts";
 import { PackedSnapshot } from "./packed_snapshot.ts";
 import { type PackedSpan, packedSpan, spanFrom } from "./packed_start.ts";
 import { PackedWalk } from "./packed_walk.ts";
-import type { Ring, RingIndices, RingSide, RingSnapshot, SnapshotOptions } from "./snapshot.ts";
+import type {
+  Ring,
+  RingIndices,
+  RingPositions,
+  RingSide,
+  RingSnapshot,
+  SnapshotOptions,
+  Suppression,
+} from "./snapshot.ts";
 import { EVENT } from "./spec.ts";
+import { packedSuppression } from "./suppression.ts";
 import { unreadable } from "./unreadable.ts";
 
 /** A packed ring. `openRing` makes one after checking its configuration. */
 export class PackedRing implements Ring {
-  #scratch: Uint32Array | null = null;
+  #words: Uint32Array | null = null;
+  #bytes: Uint8Array = new Uint8Array(0);
 
   constructor(
     readonly memory: GuestMemory,
@@ -31,11 +41,36 @@ export class PackedRing implements Ring {
 
   indices(): RingIndices | null {
     const time = Date.now();
-    const words = this.#scratch ??= new Uint32Array(this.config.size * 4);
-    if (this.areas.descriptor.copy(new Uint8Array(words.buffer)) !== null) return null;
+    const words = this.#copied();
+    if (words === null) return null;
     const span = packedSpan(words, this.config);
     const indices = this.#indices(span, time);
     return indices === null ? null : { ...indices, raced: this.#moved(span, words) };
+  }
+
+  positions(into: RingPositions): boolean {
+    const words = this.#copied();
+    if (words === null) return false;
+    const { size } = this.config;
+    const { available, used, exact } = packedSpan(words, this.config);
+    into.available = available.wrap ? available.index : available.index + size;
+    into.used = used.wrap ? used.index : used.index + size;
+    into.inFlight = slotsBetween(used, available, size);
+    into.exact = exact;
+    return true;
+  }
+
+  suppression({ available, used }: RingIndices): Suppression {
+    return packedSuppression(available, used);
+  }
+
+  /** The descriptor ring, in a copy that the next call overwrites; null where it can not be read. */
+  #copied(): Uint32Array | null {
+    if (this.#words === null) {
+      this.#words = new Uint32Array(this.config.size * 4);
+      this.#bytes = new Uint8Array(this.#words.buffer);
+    }
+    return this.areas.descriptor.copy(this.#bytes) === null ? this.#words : null;
   }
 
   snapshot(options: SnapshotOptions = {}): RingSnapshot {

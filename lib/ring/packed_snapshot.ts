@@ -20,6 +20,7 @@ import type {
   Suppression,
 } from "./snapshot.ts";
 import { EVENT } from "./spec.ts";
+import { packedSuppression } from "./suppression.ts";
 
 /** The ring that is read, as far as a snapshot needs it. */
 interface PackedOrigin {
@@ -69,9 +70,7 @@ export class PackedSnapshot implements RingSnapshot {
   }
 
   get suppression(): Suppression {
-    const { available, used } = this;
-    const by = used.event !== null || available.event !== null ? "event index" : "flags";
-    return { kickWanted: wanted(used, available), callWanted: wanted(available, used), by };
+    return packedSuppression(this.available, this.used);
   }
 
   get totals(): RingSnapshot["totals"] {
@@ -170,10 +169,4 @@ export class PackedSnapshot implements RingSnapshot {
   #invalid(place: string, text: string): void {
     this.#own.push(finding("packed", "flags-invalid", place, text));
   }
-}
-
-/** Whether the owner of an event area wants to hear of the next descriptor of the other side. */
-function wanted(owner: RingSide, other: RingSide): boolean {
-  if (owner.event !== null) return owner.event === other.index && owner.eventWrap === other.wrap;
-  return (owner.flags & EVENT.FLAGS_MASK) !== EVENT.DISABLE;
 }

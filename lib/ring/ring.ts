@@ -8,8 +8,9 @@ import type { GuestMemory } from "../memory/guest_memory.ts";
 import { checkConfig, withSlotsOnly } from "./check_config.ts";
 import type { RingConfig } from "./config.ts";
 import { PackedRing } from "./packed_ring.ts";
-import type { Ring, RingSnapshot } from "./snapshot.ts";
+import type { Ring, RingSnapshot, Suppression } from "./snapshot.ts";
 import { SplitRing } from "./split_ring.ts";
+import { NOTHING_WANTED } from "./suppression.ts";
 import { unreadable } from "./unreadable.ts";
 
 /**
@@ -29,6 +30,14 @@ class UnreadableRing implements Ring {
 
   indices(): null {
     return null;
+  }
+
+  positions(): boolean {
+    return false;
+  }
+
+  suppression(): Suppression {
+    return NOTHING_WANTED;
   }
 
   snapshot(): RingSnapshot {

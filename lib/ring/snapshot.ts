@@ -83,6 +83,18 @@ export interface RingIndices {
   readonly time: number;
 }
 
+/**
+ * Where both sides stand, and no more: what is read most often. A caller keeps one and has it filled.
+ * See `positions.ts` for how they count.
+ */
+export interface RingPositions {
+  available: number;
+  used: number;
+  /** As in {@linkcode RingIndices}. */
+  inFlight: number;
+  exact: boolean;
+}
+
 /** Whether each side wants to hear from the other right now. */
 export interface Suppression {
   /** The device wants a kick for the next buffer made available. */
@@ -130,6 +142,10 @@ export interface Ring {
   readonly findings: readonly Finding[];
   /** null where the ring's areas can not be read. */
   indices(): RingIndices | null;
+  /** The positions alone, read the cheapest way: false where the areas can not be read. */
+  positions(into: RingPositions): boolean;
+  /** Which notifications were wanted when the indices were read. */
+  suppression(indices: RingIndices): Suppression;
   /** Never throws; a ring that can not be read has no chains and says why in its findings. */
   snapshot(options?: SnapshotOptions): RingSnapshot;
 }

@@ -12,10 +12,18 @@ import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { Areas } from "./check_config.ts";
 import { FEATURE, type RingConfig } from "./config.ts";
 import { finding } from "./sections.ts";
-import type { Ring, RingIndices, RingSnapshot, SnapshotOptions } from "./snapshot.ts";
+import type {
+  Ring,
+  RingIndices,
+  RingPositions,
+  RingSnapshot,
+  SnapshotOptions,
+  Suppression,
+} from "./snapshot.ts";
 import { AVAIL, USED } from "./spec.ts";
 import { type SplitExtent, SplitSnapshot } from "./split_snapshot.ts";
 import { SplitWalk } from "./split_walk.ts";
+import { splitSuppression } from "./suppression.ts";
 import { unreadable } from "./unreadable.ts";
 import { UsedRing } from "./used_ring.ts";
 
@@ -41,6 +49,21 @@ export class SplitRing implements Ring {
     if (rest === null) return null;
     const inFlight = (available - used) & 0xffff;
     return { ...rest, inFlight, exact: true, raced: this.#moved(used, available), time };
+  }
+
+  positions(into: RingPositions): boolean {
+    const used = this.areas.device.load16(USED.IDX);
+    const available = this.areas.driver.load16(AVAIL.IDX);
+    if (used === null || available === null) return false;
+    into.available = available;
+    into.used = used;
+    into.inFlight = (available - used) & 0xffff;
+    into.exact = true;
+    return true;
+  }
+
+  suppression({ available, used }: RingIndices): Suppression {
+    return splitSuppression(available, used);
   }
 
   snapshot(options: SnapshotOptions = {}): RingSnapshot {

@@ -16,9 +16,9 @@ import type {
   SnapshotOptions,
   Suppression,
 } from "./snapshot.ts";
-import { AVAIL, USED } from "./spec.ts";
 import { splitChain, type SplitChainContext } from "./split_chain.ts";
 import type { SplitWalk } from "./split_walk.ts";
+import { splitSuppression } from "./suppression.ts";
 import type { UsedElement, UsedRing } from "./used_ring.ts";
 
 /** From where on how many available entries are walked, and what is wrong with the indices. */
@@ -86,14 +86,7 @@ export class SplitSnapshot implements RingSnapshot {
   }
 
   get suppression(): Suppression {
-    const { available, used } = this;
-    if (used.event === null || available.event === null) {
-      const kickWanted = (used.flags & USED.F_NO_NOTIFY) === 0;
-      const callWanted = (available.flags & AVAIL.F_NO_INTERRUPT) === 0;
-      return { kickWanted, callWanted, by: "flags" };
-    }
-    const kickWanted = used.event === available.index;
-    return { kickWanted, callWanted: available.event === used.index, by: "event index" };
+    return splitSuppression(this.available, this.used);
   }
 
   get totals(): RingSnapshot["totals"] {

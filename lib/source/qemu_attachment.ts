@@ -60,6 +60,10 @@ class QemuAttachment implements Attachment {
     this.monitor = { execute: (command, args) => this.#execute(command, args) };
   }
 
+  get pid(): number {
+    return this.guest.process.pid;
+  }
+
   get memory(): GuestMemory {
     return this.#view.memory;
   }

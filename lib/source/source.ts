@@ -40,6 +40,8 @@ export interface Attachment extends AsyncDisposable {
   readonly target: Target;
   /** Where `target` names something held by a session: the target that was mapped there. */
   readonly origin?: string;
+  /** The process that serves the guest, where the target does not name it. */
+  readonly pid?: number;
   readonly memory: GuestMemory;
   /** null unless attached with `write`. */
   readonly writable: WritableGuestMemory | null;

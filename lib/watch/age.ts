@@ -16,62 +16,62 @@
  * @module
  */
 
-/** Ages of one ring's requests. */
-export interface AgeTracker {
-  /** Forgets everything; `inFlight` requests are with the device at `now`, in milliseconds. */
-  start(inFlight: number, now: number): void;
-  /** The driver made `available` more available and the device used `used` more, as seen at `now`. */
-  step(available: number, used: number, now: number): void;
-  /** Milliseconds; 0 where nothing is with the device. */
-  oldest(now: number): number;
-}
-
 /** Marks that are kept. Where there are more, every second one goes, never the oldest. */
 const MARKS = 16;
 
-/** A tracker with nothing in it. */
-export function createAgeTracker(): AgeTracker {
-  const places = new Float64Array(MARKS);
-  const times = new Float64Array(MARKS);
-  let count = 0;
-  let available = 0;
-  let used = 0;
+/** Ages of one ring's requests. Nothing is allocated after the first request. */
+export class AgeTracker {
+  /** Place and time of each mark, in turn; made when there is something to mark. */
+  #marks: Float64Array | null = null;
+  #count = 0;
+  #available = 0;
+  #used = 0;
 
-  const mark = (now: number) => {
-    if (count === MARKS) count = thin(places, times);
-    places[count] = available;
-    times[count++] = now;
-  };
+  /** Forgets everything; `inFlight` requests are with the device at `now`, in milliseconds. */
+  start(inFlight: number, now: number): void {
+    this.#available = inFlight;
+    this.#used = 0;
+    this.#count = 0;
+    if (inFlight > 0) this.#mark(now);
+  }
 
-  const pass = () => {
+  /** The driver made `available` more available and the device used `used` more, as seen at `now`. */
+  step(available: number, used: number, now: number): void {
+    this.#available += available;
+    this.#used += used;
+    if (used > 0) this.#pass();
+    if (available > 0 && this.#available > this.#used) this.#mark(now);
+  }
+
+  /** Milliseconds; 0 where nothing is with the device. */
+  oldest(now: number): number {
+    return this.#marks === null || this.#count === 0 ? 0 : Math.max(0, now - this.#marks[1]);
+  }
+
+  #mark(now: number): void {
+    const marks = this.#marks ??= new Float64Array(MARKS * 2);
+    if (this.#count === MARKS) this.#count = thin(marks);
+    marks[this.#count * 2] = this.#available;
+    marks[this.#count * 2 + 1] = now;
+    this.#count++;
+  }
+
+  #pass(): void {
+    const marks = this.#marks;
+    if (marks === null) return;
     let passed = 0;
-    while (passed < count && places[passed] <= used) passed++;
+    while (passed < this.#count && marks[passed * 2] <= this.#used) passed++;
     if (passed === 0) return;
-    places.copyWithin(0, passed, count);
-    times.copyWithin(0, passed, count);
-    count -= passed;
-  };
-
-  return {
-    start(inFlight, now) {
-      [available, used, count] = [inFlight, 0, 0];
-      if (inFlight > 0) mark(now);
-    },
-    step(more, done, now) {
-      available += more;
-      used += done;
-      if (done > 0) pass();
-      if (more > 0 && available > used) mark(now);
-    },
-    oldest: (now) => count === 0 ? 0 : Math.max(0, now - times[0]),
-  };
+    marks.copyWithin(0, passed * 2, this.#count * 2);
+    this.#count -= passed;
+  }
 }
 
 /** Keeps marks 0, 2, 4 …: each that goes makes what lies before it look younger, never older. */
-function thin(places: Float64Array, times: Float64Array): number {
+function thin(marks: Float64Array): number {
   for (let kept = 1; kept < MARKS / 2; kept++) {
-    places[kept] = places[kept * 2];
-    times[kept] = times[kept * 2];
+    marks[kept * 2] = marks[kept * 4];
+    marks[kept * 2 + 1] = marks[kept * 4 + 1];
   }
   return MARKS / 2;
 }

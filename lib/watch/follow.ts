@@ -4,16 +4,17 @@
  * @module
  */
 import { openSys, type Sys } from "../../ffi/sys.ts";
-import { SourceError } from "../errors.ts";
-import type { Device, Queue } from "../guest/guest.ts";
-import { hasRing, openQueue } from "../guest/open_queue.ts";
-import { type SelectedQueue, selectQueues } from "../guest/select.ts";
-import type { RingConfig } from "../ring/config.ts";
-import type { Ring, RingIndices, Suppression } from "../ring/snapshot.ts";
+import { isSyscallFailure, SourceError } from "../errors.ts";
+import { hasRing } from "../guest/open_queue.ts";
+import { selectQueues } from "../guest/select.ts";
 import type { Attachment } from "../source/source.ts";
-import { type Inspection, Inspector, newInspection } from "./inspect.ts";
-import { createJudge, type Judge, type Judgement, readNotifications } from "./judge.ts";
-import { createSampler, type RingRates, type RingSampler } from "./sampler.ts";
+import { type FollowedQueue, followQueues, type QueueRates } from "./followed_queue.ts";
+import { GuestProcess } from "./guest_process.ts";
+import { Inspector } from "./inspect.ts";
+import { restUntil } from "./rest.ts";
+import { Rounds } from "./rounds.ts";
+
+export type { QueueRates } from "./followed_queue.ts";
 
 /** How to follow. */
 export interface FollowOptions {
@@ -22,19 +23,10 @@ export interface FollowOptions {
   /** Ends the following, between two reports. */
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
+  /** Read rings without a pause: all of one processor. Default false. */
+  readonly fast?: boolean;
   /** Default: the real system calls. */
   readonly sys?: Sys;
-}
-
-/** One queue in a report. */
-export interface QueueRates extends RingRates, Judgement {
-  /** `qemu:4242/blk0:0`. */
-  readonly target: string;
-  readonly device: Device;
-  readonly queue: Queue;
-  /** The ring's; of a shared ring of Xen, what it is in a virtqueue's terms. */
-  readonly config: RingConfig;
-  readonly suppression: Suppression;
 }
 
 /** Whether the guest can be read. */
@@ -58,26 +50,12 @@ export interface WatchReport {
   readonly unreadable: number;
 }
 
-interface Followed {
-  readonly selected: SelectedQueue;
-  readonly ring: Ring;
-  readonly sampler: RingSampler;
-  readonly judge: Judge;
-  readonly inspection: Inspection;
-  /** The last reading. */
-  indices: RingIndices | null;
-}
-
-/** Readings in an interval, where it is long enough; and the time between two, in milliseconds. */
-const SAMPLES = 20;
-const SHORTEST = 1;
-const LONGEST = 50;
-/** The shorter of two distances in turn, as a part of the longer. */
-const SHORT = 0.3;
-/** Share of one processor that reading may take. */
-const SHARE = 0.1;
 /** Milliseconds between two looks at devices and memory layout. */
 const REFRESH = 5000;
+/** Milliseconds before a guest that went away is looked for again. */
+const RETRY = 1000;
+/** Milliseconds between two reports on a guest that is gone, at least. */
+const GONE_INTERVAL = 100;
 
 /**
  * Reports for ever, or until `signal`. Between two reports each ring is read many times, so that its
@@ -85,101 +63,121 @@ const REFRESH = 5000;
  */
 export async function* follow(
   attachment: Attachment,
-  { interval, signal, log, sys = openSys() }: FollowOptions,
+  { interval, signal, log, fast = false, sys = openSys() }: FollowOptions,
 ): AsyncGenerator<WatchReport> {
+  using process = new GuestProcess(sys, attachment);
   const inspector = new Inspector();
-  let followed = start(attachment, []);
+  const rounds = new Rounds({ interval, signal, fast, sys });
+  let followed = followQueues(attachment, sys);
   if (followed.length === 0) throw nothingToFollow(attachment);
+  let unreadable = countUnreadable(attachment);
   let refreshed = performance.now();
   let next = performance.now() + interval;
   while (!signal.aborted) {
-    await sampleUntil(followed, next, signal, Math.min(LONGEST, interval / SAMPLES));
+    await rounds.until(next, followed);
     if (signal.aborted) return;
+    process.assertAlive();
     inspector.look(followed, () => performance.now());
-    yield report(attachment, followed, sys);
+    yield { ...reportOn(followed, process.halted()), unreadable };
     next = Math.max(next + interval, performance.now());
     if (performance.now() - refreshed < REFRESH) continue;
     await refresh(attachment, log);
-    followed = start(attachment, followed);
+    followed = followQueues(attachment, sys, followed);
+    unreadable = countUnreadable(attachment);
     refreshed = performance.now();
   }
 }
 
-/** Opens rings anew; a queue that is set up as before keeps its sampler. */
-function start(attachment: Attachment, before: readonly Followed[]): Followed[] {
-  const { devices, target } = attachment;
-  return selectQueues(devices, target).flatMap((selected) => {
-    const ring = openQueue(attachment, selected.queue);
-    if (ring === null) return [];
-    const old = before.find((one) => isSame(one, selected, ring));
-    return [{
-      selected,
-      ring,
-      sampler: old?.sampler ?? createSampler(ring.config),
-      judge: old?.judge ?? createJudge(ring.config),
-      inspection: old?.inspection ?? newInspection(),
-      indices: old?.indices ?? null,
-    }];
-  });
+/** How to follow a guest that may go and come back. */
+export interface FollowGuestOptions extends FollowOptions {
+  /** Attaches the guest; what it gives is disposed here. Throws as `openTarget` does. */
+  readonly open: () => Promise<Attachment>;
+  /**
+   * `never`: a guest that goes away ends it, by what {@linkcode follow} throws, after a last report
+   * that says so. `gone`: it is looked for again, and reports go on meanwhile. `missing`: it need not
+   * be there at first, either.
+   */
+  readonly wait: "never" | "gone" | "missing";
 }
 
-function isSame(before: Followed, now: SelectedQueue, ring: Ring): boolean {
-  const [a, b] = [before.ring.config, ring.config];
-  return before.selected.target === now.target && a.format === b.format && a.size === b.size &&
-    a.descriptor === b.descriptor && before.selected.queue.xen?.place === now.queue.xen?.place;
-}
-
-function read(one: Followed): void {
-  one.indices = one.ring.indices();
-  one.sampler.observe(one.indices, performance.now());
-}
-
-/** Reads all rings, at short and long distances in turn, until it is time for a report. */
-async function sampleUntil(
-  followed: readonly Followed[],
-  until: number,
-  signal: AbortSignal,
-  longest: number,
-): Promise<void> {
-  for (let turn = 0; !signal.aborted; turn++) {
-    const begin = performance.now();
-    followed.forEach(read);
-    const cost = performance.now() - begin;
-    const left = until - performance.now();
-    if (left <= 0) return;
-    const pace = followed.reduce((least, { sampler }) => Math.min(least, sampler.pace()), longest);
-    const rest = Math.max(turn % 2 === 0 ? pace * SHORT : pace, SHORTEST, cost / SHARE);
-    await new Promise((resolve) => setTimeout(resolve, Math.min(left, rest)));
+/** Follows a guest over its end and return, as `wait` says. Throws as {@linkcode follow} does. */
+export async function* followGuest(options: FollowGuestOptions): AsyncGenerator<WatchReport> {
+  const { open, wait, signal, log } = options;
+  let last: WatchReport = { time: 0, guest: { up: false, note: "" }, queues: [], unreadable: 0 };
+  let waits = wait === "missing";
+  while (!signal.aborted) {
+    try {
+      await using attachment = await open();
+      for await (const report of follow(attachment, options)) {
+        last = report;
+        waits = wait !== "never";
+        yield report;
+      }
+      return;
+    } catch (error) {
+      if (signal.aborted || !isHostFailure(error)) throw error;
+      log(`gone: ${error.message}`);
+      const seen = last.queues.length > 0;
+      if (waits || seen) yield last = goneReport(last, error.message);
+      if (!waits) throw error;
+    }
+    yield* goneReports(last, options);
   }
 }
 
-function report(
-  { devices, target }: Attachment,
-  followed: readonly Followed[],
-  sys: Sys,
-): WatchReport {
-  const queues = followed.map((one) => queueRates(one, sys));
-  const unreadable = selectQueues(devices, target).filter(({ queue }) => !hasRing(queue)).length;
-  return { time: Date.now(), guest: { up: true, note: "" }, queues, unreadable };
+/** Reports on a guest that is gone, until it is time to look for it again. */
+async function* goneReports(
+  last: WatchReport,
+  { interval, signal, sys = openSys() }: FollowOptions,
+): AsyncGenerator<WatchReport> {
+  const end = performance.now() + RETRY;
+  const step = Math.max(interval, GONE_INTERVAL);
+  for (let next = performance.now() + step; next < end; next += step) {
+    await restUntil(next, signal, sys);
+    if (signal.aborted) return;
+    yield { ...last, time: Date.now() };
+  }
+  await restUntil(end, signal, sys);
 }
 
-function queueRates(one: Followed, sys: Sys): QueueRates {
-  const { selected, ring, sampler, judge, inspection } = one;
-  const { target, device, queue } = selected;
-  const now = performance.now();
-  const rates = sampler.report(now);
-  const notifiers = () => readNotifications(sys, queue);
-  const look = { selected, now, findings: inspection.lasting, halted: null, notifiers };
-  const { suppression } = ring.snapshot({ chains: "none" });
-  return {
-    ...rates,
-    ...judge.judge(rates, look),
-    target,
-    device,
-    queue,
-    config: ring.config,
-    suppression,
+/** The queues as they were seen last, and nothing that would have to be seen now. */
+function goneReport({ queues, unreadable }: WatchReport, note: string): WatchReport {
+  const unseen = {
+    elapsed: 0,
+    samples: 0,
+    availableRate: null,
+    usedRate: null,
+    inFlightWorst: 0,
+    gap: false,
+    waiting: 0,
+    oldest: null,
+    verdict: null,
+    evidence: [],
   };
+  const guest = { up: false, note };
+  return {
+    time: Date.now(),
+    guest,
+    queues: queues.map((one) => ({ ...one, ...unseen })),
+    unreadable,
+  };
+}
+
+function isHostFailure(error: unknown): error is Error {
+  return error instanceof SourceError || isSyscallFailure(error);
+}
+
+function reportOn(
+  followed: readonly FollowedQueue[],
+  halted: string | null,
+): Omit<WatchReport, "unreadable"> {
+  const moment = { now: performance.now(), halted };
+  const queues = followed.map((one) => one.report(moment));
+  return { time: Date.now(), guest: { up: true, note: halted ?? "" }, queues };
+}
+
+function countUnreadable({ devices, target }: Attachment): number {
+  return selectQueues(devices, target).filter(({ queue }) => !hasRing(queue)).length;
 }
 
 /** A monitor that is busy for a moment changes nothing; a guest that is gone ends it. */

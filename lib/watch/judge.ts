@@ -7,14 +7,11 @@
  *
  * @module
  */
-import type { Sys } from "../../ffi/sys.ts";
 import { isPosted } from "../device/posted.ts";
-import { readNotifier } from "../diagnose/notifier.ts";
 import type { Finding } from "../finding.ts";
-import type { Queue } from "../guest/guest.ts";
 import type { SelectedQueue } from "../guest/select.ts";
 import type { RingConfig } from "../ring/config.ts";
-import type { RingIndices } from "../ring/snapshot.ts";
+import type { RingIndices, RingSide } from "../ring/snapshot.ts";
 import { diagnose, type Diagnosis, type NotifierReading, type Verdict } from "../ring/stall.ts";
 import type { RingRates } from "./sampler.ts";
 
@@ -26,22 +23,22 @@ export interface Judgement {
   readonly evidence: readonly string[];
 }
 
-/** Judges one queue, report by report. */
-export interface Judge {
-  judge(rates: RingRates, look: QueueLook): Judgement;
-}
-
-/** What else is known of a queue at a report. */
-export interface QueueLook {
+/** What is known of a queue beside its rates. */
+export interface JudgedQueue {
   readonly selected: SelectedQueue;
-  /** Milliseconds of a steady clock. */
-  readonly now: number;
+  readonly ring: { readonly config: RingConfig };
   /** Findings that stood in more than one look at the chains. */
   readonly findings: readonly Finding[];
-  /** Why nobody can serve the queue; null where somebody can. */
-  readonly halted: string | null;
   /** The queue's two notifications; asked only where they make a difference. */
-  readonly notifiers: () => QueueNotifications;
+  notifications(): QueueNotifications;
+}
+
+/** When a report is made, and what is true of all its queues. */
+export interface Moment {
+  /** Milliseconds of a steady clock. */
+  readonly now: number;
+  /** Why nobody can serve the guest's queues; null where somebody can. */
+  readonly halted: string | null;
 }
 
 /** Pending notifications of a queue. */
@@ -52,50 +49,111 @@ export interface QueueNotifications {
 
 /** Milliseconds without movement that make a stall: a little less than the default interval. */
 const STILL = 900;
+/** Milliseconds for which what was said of the same is not decided anew. */
+const FRESH = 1000;
 
 const NOTHING: QueueNotifications = { kick: null, call: null };
 const MOVING: Judgement = { verdict: "moving", evidence: [] };
 const IDLE: Judgement = { verdict: "idle", evidence: [] };
 const UNKNOWN: Judgement = { verdict: null, evidence: [] };
 
-/** A judge for one queue and its ring. */
-export function createJudge(config: RingConfig): Judge {
+/** Judges one queue, report by report. */
+export class Judge {
   /** Since when the used index is where it is: the last movement, or else the first look. */
-  let since = NaN;
-  let first: RingIndices | null = null;
-  let moved = false;
+  #since = NaN;
+  #first: RingIndices | null = null;
+  #moved = false;
+  /** The queue as it was when it was found to be ready: its device's status can not have changed. */
+  #ready: SelectedQueue | null = null;
+  #said: Said | null = null;
 
-  const ask = (rates: RingRates, look: QueueLook, notifications: QueueNotifications) =>
-    diagnose({
-      config,
-      readings: [first, rates.indices].filter((one) => one !== null)
-        .map((indices) => ({ indices, ...notifications })),
-      findings: look.findings,
-      status: look.selected.device.status,
-      posted: isPosted(look.selected.queue.name),
-      halted: look.halted,
-      note: look.selected.queue.note,
-    });
-
-  const follow = (rates: RingRates, now: number) => {
+  /** The queue's state, from its rates and what else is known. */
+  judge(rates: RingRates, queue: JudgedQueue, moment: Moment): Judgement {
+    const movement = this.#follow(rates, moment.now);
+    const soon = moment.now - this.#since < STILL;
     const { indices } = rates;
-    const movement = hasMoved(first, rates);
-    if (movement || first === null) since = movement ? now : now - rates.elapsed;
-    if (movement) moved = true;
-    if (movement || first === null || indices === null) first = indices;
-  };
+    if (soon && indices !== null && queue.findings.length === 0 && this.#ready === queue.selected) {
+      if (this.#moved) return MOVING;
+      if (indices.inFlight === 0) return IDLE;
+    }
+    const said = this.#said;
+    if (!movement && said !== null && isSame(said, rates, queue, moment, soon)) {
+      return said.judgement;
+    }
+    const judgement = this.#decide(rates, queue, moment, soon);
+    const { selected, findings } = queue;
+    this.#said = { ...moment, indices, selected, findings, soon, judgement };
+    return judgement;
+  }
 
-  return {
-    judge(rates, look) {
-      follow(rates, look.now);
-      const soon = look.now - since < STILL;
-      const quick = ask(rates, look, NOTHING);
-      if (quick.verdict === "corrupt" || quick.verdict === "not ready") return judgement(quick);
-      if (moved && soon) return MOVING;
-      if (quick.verdict === "idle" && soon) return IDLE;
-      return soon ? UNKNOWN : judgement(ask(rates, look, look.notifiers()));
-    },
-  };
+  /** Whether the used index has moved. */
+  #follow(rates: RingRates, now: number): boolean {
+    const { indices } = rates;
+    const movement = hasMoved(this.#first, rates);
+    if (movement) this.#moved = true;
+    if (movement || this.#first === null) this.#since = movement ? now : now - rates.elapsed;
+    if (movement || this.#first === null || indices === null) this.#first = indices;
+    return movement;
+  }
+
+  #decide(rates: RingRates, queue: JudgedQueue, moment: Moment, soon: boolean): Judgement {
+    const quick = this.#diagnose(rates, queue, moment, NOTHING);
+    if (quick.verdict !== "not ready") this.#ready = queue.selected;
+    if (quick.verdict === "corrupt" || quick.verdict === "not ready") return judgement(quick);
+    if (this.#moved && soon) return MOVING;
+    if (quick.verdict === "idle" && soon) return IDLE;
+    return soon ? UNKNOWN : judgement(this.#diagnose(rates, queue, moment, queue.notifications()));
+  }
+
+  #diagnose(
+    { indices }: RingRates,
+    { selected: { device, queue }, ring: { config }, findings }: JudgedQueue,
+    { halted }: Moment,
+    notifications: QueueNotifications,
+  ): Diagnosis {
+    const readings = [this.#first, indices].filter((one) => one !== null)
+      .map((indices) => ({ indices, ...notifications }));
+    const posted = isPosted(queue.name);
+    const { status } = device;
+    return diagnose({
+      config,
+      readings,
+      findings,
+      status,
+      posted,
+      halted,
+      note: queue.note,
+    });
+  }
+}
+
+/** What was said last, and of what. */
+interface Said extends Moment {
+  readonly indices: RingIndices | null;
+  readonly selected: SelectedQueue;
+  readonly findings: readonly Finding[];
+  readonly soon: boolean;
+  readonly judgement: Judgement;
+}
+
+/** Whether there is nothing new that a judgement could come from, but perhaps the notifiers. */
+function isSame(
+  said: Said,
+  { indices }: RingRates,
+  { selected, findings }: JudgedQueue,
+  { now, halted }: Moment,
+  soon: boolean,
+): boolean {
+  if (said.indices === null || indices === null) return false;
+  return now - said.now < FRESH && said.soon === soon && said.selected === selected &&
+    said.findings === findings && said.halted === halted &&
+    isSameSide(said.indices.used, indices.used) &&
+    isSameSide(said.indices.available, indices.available);
+}
+
+function isSameSide(a: RingSide, b: RingSide): boolean {
+  return a.index === b.index && a.flags === b.flags && a.event === b.event && a.wrap === b.wrap &&
+    a.eventWrap === b.eventWrap;
 }
 
 /** By what was seen in between, too: an index may have come round to where it was. */
@@ -109,11 +167,4 @@ function hasMoved(first: RingIndices | null, { indices, usedRate, gap }: RingRat
 function judgement({ verdict, evidence }: Diagnosis): Judgement {
   if (verdict === "idle") return IDLE;
   return verdict === "moving" ? MOVING : { verdict, evidence };
-}
-
-/** Reads both notifications of a queue from the process that holds them. */
-export function readNotifications(sys: Sys, { notifier }: Queue): QueueNotifications {
-  if (notifier === undefined) return NOTHING;
-  const { pid, kickFd, callFd } = notifier;
-  return { kick: readNotifier(sys, pid, kickFd), call: readNotifier(sys, pid, callFd) };
 }

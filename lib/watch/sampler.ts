@@ -1,25 +1,30 @@
 /**
- * From readings of a ring's indices to rates. Pure: the caller reads the ring and the clock.
+ * From readings of a ring's positions to rates. Pure: the caller reads the ring and the clock.
  *
- * An index is a counter modulo M: 65536 for split rings, twice the size for packed ones (a slot and
+ * A position is a counter modulo M: 65536 for split rings, twice the size for packed ones (a slot and
  * a wrap counter). Between two readings only its movement modulo M is seen:
  *
  * ```text
- * readings   |  |            |  |            |  |          short and long times in turn
- * movement    3       9       2      11       3            17 per two: believed where M is 128
+ * readings   |  |            |    |            | |           short and long times in turn
+ * movement    3       9       5      11       2              the short ones: 3 in 3, 5 in 5, 2 in 2
  * ```
  *
  * A steady ring can lap between all readings of one distance and seem to stand still; it can not at
- * two distances. So the times between readings alternate; the short ones give a rate, and a time is
- * believed only where that rate could not have carried the index M/2 far, and where it was not seen
- * to move so far. What is not believed is a gap: it counts neither as movement nor as time, and where
- * it is most of a report there is no rate.
+ * distances that all differ (`distance.ts`). The short ones give a rate, and a time is believed only
+ * where that rate carries a position less than M/2 in it, and where it was not seen to move so far.
+ * Where it often was, nothing is believed: a ring that laps is seen all over its range. What is not
+ * believed is a gap: it counts neither as movement nor as time, and where it is most of a report there
+ * is no rate.
+ *
+ * What no sampling can tell: a burst that takes a position round by whole laps between two readings,
+ * of a ring that all other readings show as slow.
  *
  * @module
  */
 import type { RingConfig } from "../ring/config.ts";
-import type { RingIndices, RingSide } from "../ring/snapshot.ts";
-import { createAgeTracker } from "./age.ts";
+import { positionModulus } from "../ring/positions.ts";
+import type { RingIndices, RingPositions } from "../ring/snapshot.ts";
+import { AgeTracker } from "./age.ts";
 
 /** What happened to a ring between two reports. */
 export interface RingRates {
@@ -50,147 +55,194 @@ export interface RingRates {
   readonly oldest: number | null;
 }
 
-/** Follows one ring. */
-export interface RingSampler {
-  /** Takes a reading made at `now`, in milliseconds of a steady clock. */
-  observe(indices: RingIndices | null, now: number): void;
-  /** What happened since the last report, and a new start. */
-  report(now: number): RingRates;
-  /** Milliseconds between two readings that this ring wants now; Infinity where it stands still. */
-  pace(): number;
-}
-
-/** Between two readings. */
-interface Span {
-  /** Milliseconds. */
-  readonly elapsed: number;
-  /** Movements modulo M. */
-  readonly available: number;
-  readonly used: number;
-}
-
-/** Of one report's time. */
-interface Window {
-  start: number;
-  samples: number;
-  worst: number;
-  spans: Span[];
-  /** Of the spans shorter than the one before: how far the faster side moved, and in how long. */
-  short: { moved: number; elapsed: number };
-}
-
-/** The last reading. */
-interface Last {
-  readonly indices: RingIndices;
-  readonly time: number;
-  /** Milliseconds since the one before. */
-  readonly elapsed: number;
-}
-
 /** Part of M that a ring should move at most between two readings. */
 const STRIDE = 1 / 8;
+/** Part of M that it may move, by its rate and as it is seen, to be believed. */
+const BELIEVED = 1 / 2;
+/** Part of the readings that may be seen to have moved too far; with more of them none is believed. */
+const DOUBT = 1 / 8;
+/** How much rate and doubt of the report before count: what lapped then is not believed at once. */
+const MEMORY = 1 / 2;
 
-/** A sampler for rings of this format and size. */
-export function createSampler(config: RingConfig): RingSampler {
-  const modulus = config.format === "split" ? 1 << 16 : config.size * 2;
-  const total = { used: 0, counted: 0 };
-  let window = emptyWindow(NaN);
-  let last: Last | null = null;
-  let current: RingIndices | null = null;
-  let usedMoved = NaN;
-  const age = createAgeTracker();
-  /** Slots per millisecond, by the short times of this report's time or of the one before. */
-  let rate = 0;
+/**
+ * Times between readings are sorted by length, so that a report judges all of one kind by the longest
+ * among them: class n holds [2^n, 2^(n+1)) sixteenths of a millisecond.
+ */
+const CLASSES = 16;
+const PER_MILLISECOND = 16;
+/** Numbers that each class holds. */
+const [TIME, AVAILABLE, USED, LONGEST, FIELDS] = [0, 1, 2, 3, 4];
 
-  const moved = (from: RingSide, to: RingSide) =>
-    (position(to, config) - position(from, config) + modulus) % modulus;
+/** Follows one ring. Taking a reading allocates nothing. */
+export class RingSampler {
+  readonly #modulus: number;
+  readonly #age = new AgeTracker();
+  /** {@linkcode FIELDS} numbers per class. */
+  readonly #spans = new Float64Array(CLASSES * FIELDS);
 
-  const step = (indices: RingIndices, now: number, before: Last): boolean => {
-    const elapsed = now - before.time;
-    const available = moved(before.indices.available, indices.available);
-    const used = moved(before.indices.used, indices.used);
-    if (elapsed <= 0) return used === 0;
-    const span = { elapsed, available, used };
-    window.spans.push(span);
-    if (believed(span)) age.step(available, used, now);
-    else age.start(indices.inFlight, now);
-    if (elapsed < before.elapsed) {
-      window.short.moved += Math.max(available, used);
-      window.short.elapsed += elapsed;
-    }
-    return used === 0 && indices.inFlight > 0 && before.indices.inFlight > 0;
-  };
+  // The last reading.
+  #known = false;
+  #available = 0;
+  #used = 0;
+  #inFlight = 0;
+  #exact = true;
+  #time = NaN;
+  /** Milliseconds since the one before. */
+  #elapsed = 0;
+  /** When the used position was last seen to move, or nothing was with the device. */
+  #usedMoved = NaN;
 
-  const refreshRate = () => {
-    const { moved, elapsed } = window.short;
-    if (elapsed > 0) rate = moved / elapsed;
-  };
+  // Of this report's time.
+  #start = NaN;
+  #samples = 0;
+  #worst = 0;
+  /** All of the time between readings, believed or not. */
+  #all = 0;
+  /** Times between readings, and those in which a position was seen to move too far. */
+  #count = 0;
+  #far = 0;
+  /** Of the times shorter than the one before: how far the faster side moved, and in how long. */
+  #shortMoved = 0;
+  #shortElapsed = 0;
 
-  const believed = ({ elapsed, available, used }: Span) =>
-    Math.max(available, used, rate * elapsed) < modulus / 2;
+  /** Positions per millisecond, by the short times of the report before; and its part of `#far`. */
+  #rateBefore = 0;
+  #doubtBefore = 0;
+  #totalUsed = 0;
+  #totalTime = 0;
 
-  const waiting = (now: number) =>
-    current !== null && current.inFlight > 0 ? Math.max(0, now - usedMoved) : 0;
-
-  return {
-    observe(indices, now) {
-      if (Number.isNaN(window.start)) window.start = now;
-      current = indices;
-      window.samples++;
-      const still = indices !== null && last !== null && step(indices, now, last);
-      if (!still) usedMoved = now;
-      window.worst = Math.max(window.worst, indices?.inFlight ?? 0);
-      if (indices !== null && last === null) age.start(indices.inFlight, now);
-      const elapsed = last === null ? 0 : now - last.time;
-      last = indices === null ? null : { indices, time: now, elapsed };
-    },
-    report(now) {
-      refreshRate();
-      const { start, samples, worst, spans } = window;
-      const sure = sum(spans.filter(believed));
-      const all = sum(spans);
-      total.used += sure.used;
-      total.counted += sure.elapsed;
-      window = emptyWindow(now);
-      const known = sure.elapsed > all.elapsed / 2 ? sure.elapsed : 0;
-      return {
-        elapsed: Number.isNaN(start) ? 0 : now - start,
-        samples,
-        indices: current,
-        availableRate: perSecond(sure.available, known),
-        usedRate: perSecond(sure.used, known),
-        usedAverage: perSecond(total.used, total.counted),
-        inFlightWorst: worst,
-        gap: sure.elapsed < all.elapsed,
-        waiting: waiting(now),
-        oldest: current === null ? null : current.exact ? age.oldest(now) : waiting(now),
-      };
-    },
-    pace() {
-      refreshRate();
-      return rate === 0 ? Infinity : modulus * STRIDE / rate;
-    },
-  };
-}
-
-function emptyWindow(start: number): Window {
-  return { start, samples: 0, worst: 0, spans: [], short: { moved: 0, elapsed: 0 } };
-}
-
-function sum(spans: readonly Span[]): Span {
-  let [elapsed, available, used] = [0, 0, 0];
-  for (const span of spans) {
-    elapsed += span.elapsed;
-    available += span.available;
-    used += span.used;
+  constructor(config: RingConfig) {
+    this.#modulus = positionModulus(config);
   }
-  return { elapsed, available, used };
-}
 
-/** Position modulo M. A packed ring's first lap has its wrap counter set: virtio 1.4, 2.8.1. */
-function position(side: RingSide, config: RingConfig): number {
-  if (config.format === "split") return side.index;
-  return side.wrap === false ? side.index + config.size : side.index;
+  /** Takes a reading made at `now`, in milliseconds of a steady clock; null where there was none. */
+  observe(positions: RingPositions | null, now: number): void {
+    if (this.#samples++ === 0 && Number.isNaN(this.#start)) this.#start = now;
+    if (positions === null) {
+      this.#known = false;
+      this.#usedMoved = now;
+      this.#inFlight = 0;
+      return;
+    }
+    const { available, used, inFlight } = positions;
+    if (this.#known) this.#step(available, used, inFlight, Math.max(0, now - this.#time));
+    else this.#begin(inFlight, now);
+    if (inFlight > this.#worst) this.#worst = inFlight;
+    this.#available = available;
+    this.#used = used;
+    this.#inFlight = inFlight;
+    this.#exact = positions.exact;
+    this.#time = now;
+  }
+
+  /** What happened since the last report, and a new start. `indices` are those of the last reading. */
+  report(now: number, indices: RingIndices | null): RingRates {
+    const rate = this.#rate();
+    const doubtful = this.#doubt() > DOUBT;
+    const limit = doubtful ? -1 : this.#modulus * BELIEVED;
+    let [time, available, used] = [0, 0, 0];
+    const spans = this.#spans;
+    for (let at = 0; at < spans.length; at += FIELDS) {
+      if (
+        spans[at + TIME] === 0 && spans[at + LONGEST] === 0 || rate * spans[at + LONGEST] >= limit
+      ) {
+        continue;
+      }
+      time += spans[at + TIME];
+      available += spans[at + AVAILABLE];
+      used += spans[at + USED];
+    }
+    this.#totalUsed += used;
+    this.#totalTime += time;
+    const known = time > this.#all / 2 ? time : 0;
+    const rates = {
+      elapsed: Number.isNaN(this.#start) ? 0 : now - this.#start,
+      samples: this.#samples,
+      indices,
+      availableRate: perSecond(available, known),
+      usedRate: perSecond(used, known),
+      usedAverage: perSecond(this.#totalUsed, this.#totalTime),
+      inFlightWorst: this.#worst,
+      gap: this.#far > 0 || doubtful || time < this.#all * (1 - 1e-9),
+      waiting: this.#waiting(now),
+      oldest: !this.#known ? null : this.#exact ? this.#age.oldest(now) : this.#waiting(now),
+    };
+    this.#restart(now);
+    return rates;
+  }
+
+  /** Milliseconds between two readings that this ring wants now; Infinity where it stands still. */
+  pace(): number {
+    const rate = this.#rate();
+    return rate === 0 ? Infinity : this.#modulus * STRIDE / rate;
+  }
+
+  #begin(inFlight: number, now: number): void {
+    this.#known = true;
+    this.#elapsed = 0;
+    this.#usedMoved = now;
+    this.#age.start(inFlight, now);
+  }
+
+  #step(available: number, used: number, inFlight: number, elapsed: number): void {
+    const modulus = this.#modulus;
+    const now = this.#time + elapsed;
+    const made = available - this.#available;
+    const done = used - this.#used;
+    const madeCount = made < 0 ? made + modulus : made;
+    const doneCount = done < 0 ? done + modulus : done;
+    const fastest = Math.max(madeCount, doneCount);
+    this.#all += elapsed;
+    this.#count++;
+    if (elapsed > 0 && elapsed < this.#elapsed) {
+      this.#shortMoved += fastest;
+      this.#shortElapsed += elapsed;
+    }
+    // Readings at one look at the clock have no time between them.
+    if (elapsed > 0) this.#elapsed = elapsed;
+    if (doneCount > 0 || inFlight === 0 || this.#inFlight === 0) this.#usedMoved = now;
+    if (fastest >= modulus * BELIEVED) this.#far++;
+    else this.#sort(elapsed, madeCount, doneCount);
+    const counts = fastest < modulus * BELIEVED && this.#rate() * elapsed < modulus * BELIEVED;
+    if (counts) this.#age.step(madeCount, doneCount, now);
+    else this.#age.start(inFlight, now);
+  }
+
+  #sort(elapsed: number, available: number, used: number): void {
+    const sixteenths = Math.min(elapsed * PER_MILLISECOND, 1 << 30);
+    const at = Math.min(CLASSES - 1, Math.max(0, 31 - Math.clz32(sixteenths))) * FIELDS;
+    const spans = this.#spans;
+    spans[at + TIME] += elapsed;
+    spans[at + AVAILABLE] += available;
+    spans[at + USED] += used;
+    if (elapsed > spans[at + LONGEST]) spans[at + LONGEST] = elapsed;
+  }
+
+  #rate(): number {
+    const before = this.#rateBefore * MEMORY;
+    return this.#shortElapsed > 0
+      ? Math.max(before, this.#shortMoved / this.#shortElapsed)
+      : before;
+  }
+
+  #doubt(): number {
+    const before = this.#doubtBefore * MEMORY;
+    return this.#count > 0 ? Math.max(before, this.#far / this.#count) : before;
+  }
+
+  #waiting(now: number): number {
+    return this.#known && this.#inFlight > 0 ? Math.max(0, now - this.#usedMoved) : 0;
+  }
+
+  #restart(now: number): void {
+    if (this.#shortElapsed > 0) this.#rateBefore = this.#shortMoved / this.#shortElapsed;
+    this.#doubtBefore = this.#doubt();
+    this.#spans.fill(0);
+    this.#start = now;
+    this.#samples = this.#worst = 0;
+    this.#all = this.#count = this.#far = 0;
+    this.#shortMoved = this.#shortElapsed = 0;
+  }
 }
 
 function perSecond(count: number, milliseconds: number): number | null {

@@ -40,9 +40,9 @@ Deno.test("nothing outside the range is held, whatever the file has there", () =
 });
 
 Deno.test("a page that shares a slot with another is asked for again", () => {
-  const { sys, log } = sparse(new Set([0, 4096]));
-  const pages = new DataPages(sys, 9, 0, 5000 * PAGE);
-  const both = () => [pages.hold(0, 1), pages.hold(4096 * PAGE, 1)];
+  const { sys, log } = sparse(new Set([0, 65536]));
+  const pages = new DataPages(sys, 9, 0, 70000 * PAGE);
+  const both = () => [pages.hold(0, 1), pages.hold(65536 * PAGE, 1)];
   assertEquals([...both(), ...both()], [true, true, true, true]);
   assertEquals(log.length, 4);
 });

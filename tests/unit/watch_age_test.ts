@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { createAgeTracker } from "../../lib/watch/age.ts";
+import { AgeTracker } from "../../lib/watch/age.ts";
 
 Deno.test("the oldest mark that used has not passed is the age", () => {
   //  time  0    10   20   30
   //  avail 2    5    5    7
   //  used  0    0    2    5
-  const age = createAgeTracker();
+  const age = new AgeTracker();
   age.start(2, 0);
   age.step(3, 0, 10);
   assertEquals(age.oldest(15), 15);
@@ -19,14 +19,14 @@ Deno.test("the oldest mark that used has not passed is the age", () => {
 });
 
 Deno.test("what was there at the first reading is as old as the watching, at least", () => {
-  const age = createAgeTracker();
+  const age = new AgeTracker();
   age.start(4, 100);
   for (let now = 200; now <= 5000; now += 100) age.step(1, 0, now);
   assertEquals(age.oldest(5000), 4900);
 });
 
 Deno.test("a new start forgets", () => {
-  const age = createAgeTracker();
+  const age = new AgeTracker();
   age.start(4, 0);
   age.start(3, 700);
   assertEquals(age.oldest(1000), 300);
@@ -46,7 +46,7 @@ const steps = fc.array(
 
 Deno.test("it is never older than it is, and with few marks no younger than a reading ago", () => {
   fc.assert(fc.property(steps, fc.boolean(), (steps, inOrder) => {
-    const age = createAgeTracker();
+    const age = new AgeTracker();
     age.start(0, 0);
     /** When the requests that are out were made available: oldest first where in order. */
     let out: number[] = [];

@@ -4,8 +4,8 @@ import type { SelectedQueue } from "../../lib/guest/select.ts";
 import type { Finding } from "../../lib/finding.ts";
 import type { RingConfig } from "../../lib/ring/config.ts";
 import type { RingIndices } from "../../lib/ring/snapshot.ts";
-import { createJudge, type QueueLook } from "../../lib/watch/judge.ts";
-import { createSampler, type RingRates } from "../../lib/watch/sampler.ts";
+import { Judge, type JudgedQueue, type Moment } from "../../lib/watch/judge.ts";
+import { RingSampler } from "../../lib/watch/sampler.ts";
 
 const CONFIG: RingConfig = {
   format: "split",
@@ -45,16 +45,27 @@ function selected(name: string, status: number | null): SelectedQueue {
 /** What is said at each of these times, of the indices that stand there then. */
 function verdicts(
   readings: readonly (readonly [time: number, indices: RingIndices | null])[],
-  more: Partial<QueueLook> & { name?: string; status?: number | null } = {},
+  more: Partial<JudgedQueue & Moment> & { name?: string; status?: number | null } = {},
 ) {
-  const { name = "request0", status = 15 } = more;
-  const sampler = createSampler(CONFIG);
-  const judge = createJudge(CONFIG);
-  const base = { findings: [], halted: null, notifiers: () => ({ kick: null, call: null }) };
+  const { name = "request0", status = 15, halted = null, findings = [] } = more;
+  const sampler = new RingSampler(CONFIG);
+  const judge = new Judge();
+  const notifications = more.notifications ?? (() => ({ kick: null, call: null }));
+  const queue = {
+    selected: selected(name, status),
+    ring: { config: CONFIG },
+    findings,
+    notifications,
+  };
   return readings.map(([now, reading]) => {
-    sampler.observe(reading, now);
-    const rates: RingRates = sampler.report(now);
-    return judge.judge(rates, { selected: selected(name, status), ...base, ...more, now }).verdict;
+    const positions = reading === null ? null : {
+      available: reading.available.index,
+      used: reading.used.index,
+      inFlight: reading.inFlight,
+      exact: true,
+    };
+    sampler.observe(positions, now);
+    return judge.judge(sampler.report(now, reading), queue, { now, halted }).verdict;
   });
 }
 
@@ -102,16 +113,16 @@ Deno.test("findings and unreadable rings are said at once", () => {
 
 Deno.test("a kick fd that holds a kick tells a slow device from a lost kick; others are not asked", () => {
   let asked = 0;
-  const notifiers = () => {
+  const notifications = () => {
     asked++;
     return { kick: { pending: 1n }, call: null };
   };
-  assertEquals(verdicts([[0, indices(3, 3)], [500, indices(3, 3)]], { notifiers }), [
+  assertEquals(verdicts([[0, indices(3, 3)], [500, indices(3, 3)]], { notifications }), [
     "idle",
     "idle",
   ]);
   assertEquals(asked, 0);
   const stuck = [[0, indices(5, 3)], [1000, indices(5, 3)]] as const;
-  assertEquals(verdicts(stuck, { notifiers }), [null, "device not consuming"]);
+  assertEquals(verdicts(stuck, { notifications }), [null, "device not consuming"]);
   assert(asked === 1);
 });

@@ -1,27 +1,32 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { RingConfig, RingFormat } from "../../lib/ring/config.ts";
-import type { RingIndices } from "../../lib/ring/snapshot.ts";
-import { createSampler, type RingRates } from "../../lib/watch/sampler.ts";
+import { positionModulus } from "../../lib/ring/positions.ts";
+import type { RingPositions } from "../../lib/ring/snapshot.ts";
+import { type RingRates, RingSampler } from "../../lib/watch/sampler.ts";
 
 function config(format: RingFormat, size: number): RingConfig {
   const addresses = { descriptor: 0n, driver: 0n, device: 0n };
   return { format, size, ...addresses, addressSpace: "guest", features: 0n };
 }
 
-/** Indices of a ring of which `available` and `used` entries went by since it was made. */
-function indices(format: RingFormat, size: number, available: number, used: number): RingIndices {
-  const side = (count: number) =>
-    format === "split"
-      ? { index: count & 0xffff, flags: 0, event: null, wrap: null, eventWrap: null }
-      : {
-        index: count % size,
-        flags: 0,
-        event: null,
-        wrap: Math.floor(count / size) % 2 === 0,
-        eventWrap: true,
-      };
-  const sides = { available: side(available), used: side(used) };
-  return { ...sides, inFlight: available - used, exact: true, raced: false, time: 0 };
+/** Positions of a ring of which `available` and `used` entries went by since it was made. */
+function positions(config: RingConfig, available: number, used: number): RingPositions {
+  const modulus = positionModulus(config);
+  const inFlight = available - used;
+  return { available: available % modulus, used: used % modulus, inFlight, exact: true };
+}
+
+/** A sampler that takes counts. */
+function sampling(format: RingFormat, size: number) {
+  const ring = config(format, size);
+  const sampler = new RingSampler(ring);
+  return {
+    observe: (available: number, used: number, time: number) =>
+      sampler.observe(positions(ring, available, used), time),
+    blind: (time: number) => sampler.observe(null, time),
+    report: (time: number) => sampler.report(time, null),
+    pace: () => sampler.pace(),
+  };
 }
 
 /** A ring at a steady rate, read at these times (ms); 3 entries are always with the device. */
@@ -31,10 +36,10 @@ function steady(
   perSecond: number,
   times: readonly number[],
 ): RingRates {
-  const sampler = createSampler(config(format, size));
+  const sampler = sampling(format, size);
   for (const time of times) {
     const used = Math.floor(time * perSecond / 1000);
-    sampler.observe(indices(format, size, used + 3, used), time);
+    sampler.observe(used + 3, used, time);
   }
   return sampler.report(times[times.length - 1]);
 }
@@ -82,53 +87,53 @@ Deno.test("one long hiccup is left out and marked; the rest still counts", () =>
 });
 
 Deno.test("bursts are not taken for laps", () => {
-  const sampler = createSampler(config("packed", 64));
+  const sampler = sampling("packed", 64);
   let used = 0;
   for (const [turn, time] of inTurn(3, 10).entries()) {
     if (turn % 4 === 1) used += 30;
-    sampler.observe(indices("packed", 64, used, used), time);
+    sampler.observe(used, used, time);
   }
   assertEquals(sampler.report(1000).gap, false);
 });
 
 Deno.test("waiting is counted from the last use, while something is with the device", () => {
-  const sampler = createSampler(config("split", 256));
-  sampler.observe(indices("split", 256, 5, 3), 0);
-  sampler.observe(indices("split", 256, 6, 4), 100);
-  sampler.observe(indices("split", 256, 9, 4), 400);
+  const sampler = sampling("split", 256);
+  sampler.observe(5, 3, 0);
+  sampler.observe(6, 4, 100);
+  sampler.observe(9, 4, 400);
   assertEquals(sampler.report(600).waiting, 500);
-  sampler.observe(indices("split", 256, 9, 9), 700);
+  sampler.observe(9, 9, 700);
   assertEquals(sampler.report(800).waiting, 0);
-  sampler.observe(indices("split", 256, 10, 9), 900);
-  sampler.observe(indices("split", 256, 10, 9), 1000);
+  sampler.observe(10, 9, 900);
+  sampler.observe(10, 9, 1000);
   assertEquals(sampler.report(1000).waiting, 100);
 });
 
 Deno.test("a report starts anew, the average goes on", () => {
-  const sampler = createSampler(config("split", 256));
-  for (const time of [0, 100, 200]) sampler.observe(indices("split", 256, time, time), time);
+  const sampler = sampling("split", 256);
+  for (const time of [0, 100, 200]) sampler.observe(time, time, time);
   assertEquals(sampler.report(200).usedRate, 1000);
-  for (const time of [300, 400]) sampler.observe(indices("split", 256, 200, 200), time);
+  for (const time of [300, 400]) sampler.observe(200, 200, time);
   const second = sampler.report(400);
   assertEquals([second.usedRate, second.usedAverage, second.samples], [0, 500, 2]);
 });
 
 Deno.test("a ring that can not be read breaks the count, and is not counted", () => {
-  const sampler = createSampler(config("split", 256));
-  sampler.observe(indices("split", 256, 10, 10), 0);
-  sampler.observe(null, 100);
+  const sampler = sampling("split", 256);
+  sampler.observe(10, 10, 0);
+  sampler.blind(100);
   const blind = sampler.report(100);
-  assertEquals([blind.indices, blind.usedRate], [null, null]);
-  sampler.observe(indices("split", 256, 9000, 9000), 200);
+  assertEquals([blind.oldest, blind.usedRate], [null, null]);
+  sampler.observe(9000, 9000, 200);
   assertEquals(sampler.report(200).usedRate, null);
 });
 
 Deno.test("a fast ring asks to be read more often than a slow one", () => {
   const pace = (perSecond: number) => {
-    const sampler = createSampler(config("packed", 64));
+    const sampler = sampling("packed", 64);
     for (const time of [0, 10, 12]) {
       const used = Math.floor(time * perSecond / 1000);
-      sampler.observe(indices("packed", 64, used, used), time);
+      sampler.observe(used, used, time);
     }
     return sampler.pace();
   };

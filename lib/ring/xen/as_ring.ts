@@ -13,7 +13,8 @@
  */
 import type { Finding, FindingCode } from "../../finding.ts";
 import { FEATURE, type RingConfig } from "../config.ts";
-import type { Ring, RingIndices, RingSide, RingSnapshot } from "../snapshot.ts";
+import { fillPositions } from "../positions.ts";
+import type { Ring, RingIndices, RingPositions, RingSide, RingSnapshot } from "../snapshot.ts";
 import type { XenFinding, XenFindingCode, XenRing, XenRingIndices } from "./snapshot.ts";
 
 /** virtio's word for a fault of a shared ring; place and text say what it is. */
@@ -37,7 +38,14 @@ export function asRing(ring: XenRing): Ring {
     const indices = ring.indices();
     return indices === null ? null : virtqueueIndices(indices);
   };
-  return { config, findings: [], indices: read, snapshot: () => snapshotOf(config, ring) };
+  const positions = (into: RingPositions) => {
+    const indices = read();
+    if (indices !== null) fillPositions(into, indices, config.size);
+    return indices !== null;
+  };
+  const snapshot = () => snapshotOf(config, ring);
+  const suppression = () => snapshot().suppression;
+  return { config, findings: [], indices: read, positions, suppression, snapshot };
 }
 
 function configOf(indices: XenRingIndices | null): RingConfig {
