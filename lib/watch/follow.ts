@@ -98,6 +98,8 @@ export interface FollowGuestOptions extends FollowOptions {
    * be there at first, either.
    */
   readonly wait: "never" | "gone" | "missing";
+  /** Told of each attachment, before its first report; it is valid until the next one or the end. */
+  readonly onAttach?: (attachment: Attachment) => void;
 }
 
 /** Follows a guest over its end and return, as `wait` says. Throws as {@linkcode follow} does. */
@@ -108,6 +110,7 @@ export async function* followGuest(options: FollowGuestOptions): AsyncGenerator<
   while (!signal.aborted) {
     try {
       await using attachment = await open();
+      options.onAttach?.(attachment);
       for await (const report of follow(attachment, options)) {
         last = report;
         waits = wait !== "never";

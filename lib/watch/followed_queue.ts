@@ -25,6 +25,8 @@ export interface QueueRates extends RingRates, Judgement {
   readonly target: string;
   readonly device: Device;
   readonly queue: Queue;
+  /** The ring's; of a shared ring of Xen, what it is in a virtqueue's terms. */
+  readonly config: RingConfig;
   readonly suppression: Suppression;
 }
 
@@ -84,6 +86,7 @@ export class FollowedQueue implements JudgedQueue {
       target,
       device,
       queue,
+      config: ring.config,
       suppression,
     };
   }

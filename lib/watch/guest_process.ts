@@ -9,8 +9,8 @@
 import { POLLIN } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
 import type { Sys } from "../../ffi/sys.ts";
-import { haltedProcess } from "../diagnose/notifier.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
+import { haltedProcess, haltedText } from "../source/halted.ts";
 import type { Attachment } from "../source/source.ts";
 
 /** Milliseconds between two looks at whether it is there, and at whether it runs. */
@@ -43,7 +43,8 @@ export class GuestProcess implements Disposable {
   halted(now = performance.now()): string | null {
     if (this.#pid === null || now - this.#asked < STATE) return this.#halted;
     this.#asked = now;
-    return this.#halted = haltedProcess(this.sys, this.#pid);
+    const halted = haltedProcess(this.sys, this.#pid);
+    return this.#halted = halted === null ? null : haltedText(halted);
   }
 
   /** Closes the pidfd. */
