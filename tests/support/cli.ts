@@ -101,7 +101,9 @@ function kill(process: Deno.ChildProcess, signal: Deno.Signal): void {
 }
 
 /** A folder that is gone when the test is over. */
-export async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await Deno.makeTempDir({ prefix: "guestmem-" });
+export async function temporaryFolder(
+  dir?: string,
+): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "guestmem-", dir });
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }

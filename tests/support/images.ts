@@ -100,10 +100,11 @@ export async function writeImage(
   const file = fileOf(parseLayout(text));
   const paths = { raw: `${folder}/${file}`, layout: `${folder}/${name}.json` };
   using raw = await Deno.open(paths.raw, { write: true, create: true, truncate: true });
-  await raw.truncate(stored(file).size);
-  for (const { offset, bytes } of lines(file)) {
-    await raw.seek(offset, Deno.SeekMode.Start);
-    await raw.write(bytes);
+  raw.truncateSync(stored(file).size);
+  const bytes = new Uint8Array(unpack(file));
+  for (const { start, end } of pages(file)) {
+    raw.seekSync(start, Deno.SeekMode.Start);
+    for (let at = start; at < end;) at += raw.writeSync(bytes.subarray(at, end));
   }
   await Deno.writeTextFile(paths.layout, text);
   return paths;
@@ -146,6 +147,8 @@ function stored(file: string): { size: number; data: string } {
 
 /** Bytes of a line. */
 const LINE = 64;
+/** Bytes that a file system stores at least. */
+const PAGE = 4096;
 /** 32-bit words of a line. */
 const WORDS = LINE / 4;
 
@@ -164,16 +167,20 @@ function unpack(file: string): ArrayBuffer {
   return buffer;
 }
 
-/** Runs of adjacent nonzero lines, with their offsets in the file. */
-function* lines(file: string): Generator<{ offset: number; bytes: Uint8Array<ArrayBuffer> }> {
-  const { numbers, words } = decode(file);
-  const bytes = new Uint8Array(words.buffer);
-  let start = 0;
-  for (let n = 1; n <= numbers.length; n++) {
-    if (n < numbers.length && numbers[n] === numbers[n - 1] + 1) continue;
-    yield { offset: numbers[start] * LINE, bytes: bytes.subarray(start * LINE, n * LINE) };
-    start = n;
+/** Runs of adjacent pages with a nonzero line, as offsets in the file: [start, end). */
+function* pages(file: string): Generator<{ start: number; end: number }> {
+  const { numbers } = decode(file);
+  const lines = PAGE / LINE;
+  let run: { start: number; end: number } | null = null;
+  for (const number of numbers) {
+    const start = Math.floor(number / lines) * PAGE;
+    if (run !== null && start <= run.end) run.end = start + PAGE;
+    else {
+      if (run !== null) yield run;
+      run = { start, end: start + PAGE };
+    }
   }
+  if (run !== null) yield run;
 }
 
 function decode(file: string): { numbers: Uint32Array; words: Uint32Array<ArrayBuffer> } {
