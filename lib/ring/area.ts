@@ -81,6 +81,17 @@ export class Area {
       sameEntry(now, copy, third);
   }
 
+  /** {@linkcode same} of `count` entries that a list names: where they must be copied, at once. */
+  allSame(copy: Uint32Array, entries: Uint16Array, count: number): boolean {
+    let now = this.#live() === null || this.#longs.length === 0 ? null : this.#longs;
+    if (now === null) {
+      now = new Uint32Array(this.length >> 2);
+      if (this.#copy(0, new Uint8Array(now.buffer)) !== null) return true;
+    } else Atomics.load(now, 3);
+    for (let n = 0; n < count; n++) if (!sameEntry(now, copy, entries[n])) return false;
+    return true;
+  }
+
   #sameCopied(copy: Uint32Array, entry: number): boolean {
     const now = new Uint32Array(4);
     const fault = this.#copy(entry * 16, new Uint8Array(now.buffer));

@@ -90,7 +90,7 @@ export class PackedRing implements Ring {
       this,
       walk,
       indices,
-      () => this.#moved(span, walk.early) || this.#rewritten(walk),
+      () => this.#movedSince(span, walk) || this.#rewritten(walk),
     );
   }
 
@@ -147,14 +147,13 @@ export class PackedRing implements Ring {
     return !this.areas.descriptor.same(words, used.index, available.index, newest);
   }
 
-  /** The same after a walk: where the device's position is a guess any list may be its next. */
+  /**
+   * The same after a walk. Where the device's position is a guess any list may be its next: it writes
+   * over the first descriptor, and what was a list of three is then one of one.
+   */
   #movedSince(span: PackedSpan, { early, slots, count }: PackedWalk): boolean {
     if (this.#moved(span, early)) return true;
-    if (span.exact) return false;
-    for (let chain = 0; chain < count; chain++) {
-      if (!this.areas.descriptor.same(early, slots[chain])) return true;
-    }
-    return false;
+    return !span.exact && !this.areas.descriptor.allSame(early, slots, count);
   }
 }
 

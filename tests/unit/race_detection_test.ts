@@ -64,3 +64,54 @@ Deno.test("packed: a descriptor that is used during the closer look is seen", ()
   const moving = memoryOver(changing(drawn, AT.tables, 2, use), border);
   assertEquals(openRing(moving, drawn.config).snapshot().raced, true);
 });
+
+//  slot   0      1      2     3     4     5     6   7    The device used the list of slots 0 and 1 with
+//         AU id3 A id0  A→    A id1 A→    A id2 .   .    another's id, as it may out of order: it stands
+//                                                        at 2, and the ring tells no more than 1 to 5.
+function outOfOrder(): DrawnRing {
+  const drawn = new DrawnRing(drawnConfig("packed", 8));
+  const buffer = { address: AT.buffers, length: 4 };
+  drawn.slot(0, { ...buffer, flags: 0x8080, id: 3 }).slot(1, { ...buffer, flags: 0x80, id: 0 });
+  for (const [list, slot] of [2, 4].entries()) {
+    drawn.slot(slot, { ...buffer, flags: 0x81, id: 1 + list })
+      .slot(slot + 1, { ...buffer, flags: 0x80, id: 1 + list });
+  }
+  return drawn;
+}
+
+for (
+  const [border, how] of [[MEMORY, "one region"], [AT.descriptor + 32, "two regions"]] as const
+) {
+  Deno.test(`packed: a list used between the copies, behind a position that is a guess: ${how}`, () => {
+    const still = openRing(
+      memoryOver(changing(outOfOrder(), 0, 0, () => {}), border),
+      outOfOrder().config,
+    );
+    const { raced, chainCount, exact, used } = still.snapshot();
+    assertEquals([raced, chainCount, exact, used.index], [false, 3, false, 1]);
+    const drawn = outOfOrder();
+    const use = () => drawn.slot(2, { flags: 0x8080, id: 1 });
+    const moving = memoryOver(changing(drawn, AT.descriptor, 2, use), border);
+    assertEquals(openRing(moving, drawn.config).snapshot().raced, true);
+  });
+}
+
+Deno.test("packed, read in place: a list used between the copies behind a guessed position", () => {
+  const drawn = outOfOrder();
+  const use = () => drawn.slot(2, { flags: 0x8080, id: 1 });
+  const bytes = new BufferBacking(drawn.buffer);
+  // The ring is copied from the view that `live` gives: the second copy sees the list used.
+  let views = 0;
+  const backing: Backing = {
+    length: bytes.length,
+    label: "in place",
+    pageSize: 4096,
+    copy: (offset, target) => bytes.copy(offset, target),
+    live(offset, length) {
+      if (offset === AT.descriptor && ++views === 2) use();
+      return bytes.live(offset, length);
+    },
+    nextData: (from) => bytes.nextData(from),
+  };
+  assertEquals(openRing(memoryOver(backing), drawn.config).snapshot().raced, true);
+});
