@@ -112,14 +112,25 @@ async function imageQuestions(one: Image, folder: string): Promise<readonly stri
     `dump mem ${target} ${area(config.device)} 16 --format json`,
     `dump search ${target} --bytes 0004000001 --limit 3`,
     `diagnose ${typed}`,
-    `watch ${typed} --count 1`,
-    `find --carve ${target} --plain`,
   ];
+}
+
+/** One verb over all images: a change of what it prints is then one file's. */
+async function overAll(folder: string, ask: (target: string) => string): Promise<string[]> {
+  const asked: string[] = [];
+  for (const name of IMAGE_NAMES) {
+    const { raw } = await writeImage(name, folder);
+    asked.push(ask(`file:${raw.slice(folder.length + 1)} --layout ${name}.json`));
+  }
+  return asked;
 }
 
 for (const name of IMAGE_NAMES) {
   commands(name, (folder) => imageQuestions(image(name), folder));
 }
+
+commands("watch", (folder) => overAll(folder, (target) => `watch ${target} --count 1`));
+commands("find_carve", (folder) => overAll(folder, (target) => `find --carve ${target} --plain`));
 
 commands("kick_without_a_way", async (folder) => {
   const one = image("split_256_chain3");
