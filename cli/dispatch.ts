@@ -25,8 +25,10 @@ Examples:
   guestmem dump ring qemu:4242/blk0:0   which request, and whose turn it is
   guestmem watch qemu:4242              indices and rates, live
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 findings (with --check), 4 target not found,
-5 permission missing, 130 interrupted.`;
+\`guestmem help COMMAND\` is the manual of a command, \`guestmem help --man COMMAND\` its man page.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 findings (with --check), 4 target not found, 5
+permission missing, 130 interrupted.`;
 
 /** The program without its commands. */
 export function createProgram(): Command {
@@ -57,19 +59,23 @@ export async function dispatch(words: readonly string[], context: Context): Prom
   let failure: Failure | null = null;
   const own: Context = { ...context, exit: (wanted) => code = wanted };
   const program = createProgram().configureOutput({
+    getOutHelpWidth: () => Math.max(40, Math.min(context.size().columns, 100)),
     writeOut: (part) => text += part,
     writeErr: (part) => context.warn(part.trimEnd()),
     outputError: (message) => failure = usageFailure(message, words),
   });
   const args = wordsOf(words);
   try {
+    const page = await pageOf(words, own);
+    if (page !== null) return { code: EXIT.done, text: page, failure: null };
     await addCommands(program, COMMANDS, own, args);
     await program.parseAsync(args, { from: "user" });
     return { code: context.signal.aborted ? EXIT.interrupted : code, text, failure: null };
   } catch (error) {
     if (error instanceof OutputClosed) throw error;
     if (error instanceof CommanderError) {
-      return { code: error.exitCode === 0 ? EXIT.done : EXIT.usage, text, failure };
+      if (error.exitCode !== EXIT.done) return { code: EXIT.usage, text, failure };
+      return { code: EXIT.done, text: await laidOut(text, context), failure };
     }
     if (context.signal.aborted) return { code: EXIT.interrupted, text, failure: null };
     failure = describeFailure(error);
@@ -77,10 +83,30 @@ export async function dispatch(words: readonly string[], context: Context): Prom
   }
 }
 
+/** Help is laid out for the terminal; the version stays as it is. Loaded only for that. */
+async function laidOut(text: string, { size }: Context): Promise<string> {
+  const path = "./manual/reflow.ts";
+  const { reflow, manualWidth }: typeof import("./manual/reflow.ts") = await import(path);
+  return reflow(text, manualWidth(size().columns));
+}
+
+/** `help --man dump ring`: the man page; null where none is asked for. Loaded only for that. */
+async function pageOf(
+  [help, man, ...words]: readonly string[],
+  context: Context,
+): Promise<string | null> {
+  const known = words.length === 0 || isCommand(words[0]);
+  if (help !== "help" || man !== "--man" || !known) return null;
+  const path = "./manual/pages.ts";
+  const { manPageOf }: typeof import("./manual/pages.ts") = await import(path);
+  return await manPageOf(context, words);
+}
+
 /** `help dump ring` is `dump ring --help`, at any depth; nothing at all is a call for help. */
 function wordsOf(args: readonly string[]): string[] {
   const [first = "help", ...rest] = args;
   if (first !== "help") return [first, ...rest];
+  if (rest[0] === "--man") return rest.slice(1);
   return rest.length === 0 || isCommand(rest[0]) ? [...rest, "--help"] : rest;
 }
 

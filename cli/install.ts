@@ -7,6 +7,7 @@
  * @module
  */
 import config from "../deno.json" with { type: "json" };
+import { writeManPages } from "./manual/write.ts";
 import { printError } from "./output.ts";
 
 /** The version that npx fetches where the one that installed is gone and none is on the PATH. */
@@ -64,5 +65,8 @@ if (import.meta.main) {
   Deno.writeTextFileSync(path, script(), { mode: 0o755 });
   Deno.chmodSync(path, 0o755);
   printError(`guestmem: installed as ${path}`);
+  // Where man looks for what is in a folder of the PATH: manpath(5).
+  const pages = `${folder.replace(/\/[^/]*$/, "")}/share/man`;
+  if (writable(pages)) printError(`guestmem: man pages in ${await writeManPages(pages)}`);
   if (!onPath.includes(folder)) printError(`remedy: add ${folder} to the PATH`);
 }

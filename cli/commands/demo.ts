@@ -36,7 +36,10 @@ export function demoCommand(context: Context): CommandUnknownOpts {
     .option("--for <duration>", "end after this time", parseDuration)
     .option("--rate <count>", "requests per second and queue", parseCount, 200)
     .addOption(new Option("--break <kind>", "make a queue hang").choices(BREAK_NAMES))
-    .option("--break-after <duration>", "when to do so", parseDuration, 5000)
+    .addOption(
+      new Option("--break-after <duration>", "when to do so")
+        .argParser(parseDuration).default(5000, "5s"),
+    )
     .option("--break-queue <queue>", "which queue, as DEVICE:INDEX", "blk0:0")
     .option("--json", HELP.json)
     .addHelpText("after", MANUAL)

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { diagnoseGuest } from "../../lib/diagnose/guest.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../failure.ts";
@@ -16,25 +16,29 @@ const MANUAL = `
 Reads all rings a few times and names what each queue is stuck on: whose turn it is, for how long
 that was seen, and the evidence. Worst first. Nothing is written and nothing is kicked.
 
-  idle                  nothing is with the device; or buffers wait there by nature (receive queues)
+  idle                  nothing is with the device, or what waits there by
+                        nature (receive queues)
   moving                the device gives buffers back
-  device not consuming  buffers are with the device, it knows, and nothing comes back
-  lost kick             the device sleeps, the driver is past the index it asked to be kicked at
+  device not consuming  buffers are with the device, it knows, and nothing
+                        comes back
+  lost kick             the device sleeps, and the driver is past the index
+                        that it asked to be kicked at
   kicks suppressed      the device asked for no kicks and does not come back
   driver not reaping    buffers were used and the driver does not take them
   ring full             as device not consuming, and no entry is left
   corrupt               the guest broke the standard: see the findings
-  not ready             the queue or the driver is not set up, or the device wants a reset
+  not ready             the queue or the driver is not set up, or the device
+                        wants a reset
 
-  $ guestmem diagnose proc:4242
+  $ guestmem diagnose proc:42
   VERDICT    TURN    AVAILABLE  USED  IN FLIGHT    FOR  QUEUE     TARGET
-  lost kick  device        412   408          4  1.0 s  request0  proc:4242/blk0:0
+  lost kick  device        412   408          4  1.0 s  request0  proc:42/blk0:0
 
-  lost kick  proc:4242/blk0:0
+  lost kick  proc:42/blk0:0
     available stands at 412, used at 408: 4 buffers with the device
     a kick was due: available is past the device's avail_event 408
     the kick fd is empty
-    next: guestmem kick proc:4242/blk0:0
+    next: guestmem kick proc:42/blk0:0
 
 With --check the exit code is 3 when a queue is stuck.`;
 
@@ -44,7 +48,12 @@ export function diagnoseCommand(context: Context): CommandUnknownOpts {
     .summary("name what a guest's queues are stuck on")
     .description("Name the stall of each queue, with the evidence.")
     .argument("<target>", HELP.target)
-    .option("--for <duration>", "how long to look", parseInterval, 1000)
+    .addOption(
+      new Option("--for <duration>", "how long to look").argParser(parseInterval).default(
+        1000,
+        "1s",
+      ),
+    )
     .option("--looks <count>", "how many times to look", parseCount, 5)
     .option("--all", "also queues that were never set up")
     .option("--check", "exit code 3 when a queue is stuck")

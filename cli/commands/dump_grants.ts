@@ -7,6 +7,7 @@ import {
   Command,
   type CommandUnknownOpts,
   InvalidArgumentError,
+  Option,
 } from "@commander-js/extra-typings";
 import { parseTarget } from "../../lib/guest/target.ts";
 import { type GrantTable, summarizeGrants } from "../../lib/xen/grant_table.ts";
@@ -27,7 +28,7 @@ and who has it mapped now. Nothing of the guest is changed, and its table does n
     0  access       0  0xa8c02  reading,writing   domain 0   console
     1  access       0  0xa8c01  reading,writing   domain 0   xenstore
     8  access       0  0x9d3f4  reading,writing   domain 0
-  version 1: 541 of 32768 entries used (1.7 %), 2 of 64 frames; 37 mapped; granted to domain 0: 541
+  version 1: 541 of 32768 entries used (1.7 %), 2 of 64 frames; 37 mapped; …
 
 A guest whose table is full can share nothing more: its disks and networks stop ("max_grant_frames
 reached"). --watch prints a line whenever the use changes, with an alarm from --alarm percent on.
@@ -42,7 +43,10 @@ export function dumpGrantsCommand(context: Context): CommandUnknownOpts {
     .option("--limit <count>", "show COUNT entries, 0 for all", parseLimit, 64)
     .option("--mapped", "only entries that somebody has mapped")
     .option("--watch", "a line whenever the use changes, until Ctrl-C")
-    .option("--interval <duration>", "with --watch: time between two looks", parseInterval, 1000)
+    .addOption(
+      new Option("--interval <duration>", "with --watch: time between two looks")
+        .argParser(parseInterval).default(1000, "1s"),
+    )
     .option("--count <count>", "with --watch: stop after COUNT looks", parseCount)
     .option("--alarm <percent>", "with --watch or --check: alarm from here on", parsePercent, 90)
     .option("--check", "exit code 3 when the alarm is reached")

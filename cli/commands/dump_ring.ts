@@ -40,7 +40,7 @@ of virtio 1.4). Without /DEVICE:QUEUE all rings of the guest or device, one afte
 
   1 chain, oldest first: 3 descriptors, 16 bytes to read, 513 bytes to write
   HEAD  SLOT  STATE     DESC  ADDRESS  LENGTH  DEVICE  MEMORY  NEXT  REQUEST
-     0    22  inflight                                               IN sector 1, 512 bytes: pending
+     0    22  inflight                                               IN sector …
                            0  0xe9418      16  reads   ok         1
                            1   0x8000     512  writes  ok         2
                            2  0xe9417       1  writes  ok
@@ -53,7 +53,8 @@ the ring. EVENT is the index at which that side wants to be notified.
 With --check the exit code is 3 when there are findings. With --json a ring is a line of JSON
 (guestmem/ring/1), several rings are several lines:
 
-  $ guestmem dump ring qemu:4242/blk0:0 --json | jq -r '.chains[].request.summary'
+  $ guestmem dump ring qemu:4242/blk0:0 --json |
+      jq -r '.chains[].request.summary'
   IN sector 1, 512 bytes: pending`;
 
 /** Chains shown when nothing is said. */

@@ -16,9 +16,9 @@ whatever else has a source. Guest memory is not read for this. A row per guest, 
 the word at the end of a row is the target that every other command takes.
 
   $ guestmem find
-  KIND  NAME  STATE    MEMORY  DEVICE      QUEUE        RING       NOTE  TARGET
-  qemu  vm1   running  256M                                              qemu:4242
-                               virtio-blk  0 (request0) split 256        qemu:4242/blk0:0
+  KIND  NAME  STATE    MEMORY  QUEUE         RING       TARGET
+  qemu  vm1   running  256M                             qemu:4242
+                               0 (request0)  split 256  qemu:4242/blk0:0
 
 On a terminal the columns that do not fit are left out, TARGET never. With --plain all are there,
 each filled in every row, with tabs between:
@@ -36,9 +36,9 @@ requests in the ring. Not to be found are rings that were never used, rings behi
 those that do not begin at a page.
 
   $ guestmem find --carve core:vm.dump -o rings.json
-  SCORE  SURE     RING       DEVICE  QUEUE         DESCRIPTORS  IN FLIGHT  REQUEST
-   0.98  certain  split 256  net0    0 (rx0)         0x55b2000        244  rx 98 bytes: IPv4 10.0.2.2 …
-   0.86  likely   split 256  blk0    0 (request0)    0x55b8000          0  IN sector 64, 4096 bytes
+  SCORE  SURE     RING       DEVICE  QUEUE         DESCRIPTORS  IN FLIGHT  REQ…
+   0.98  certain  split 256  net0    0 (rx0)         0x55b2000        244  rx …
+   0.86  likely   split 256  blk0    0 (request0)    0x55b8000          0  IN …
   $ guestmem dump ring core:vm.dump/net0 --layout rings.json`;
 
 /** `find` */

@@ -20,13 +20,13 @@ Maps all of a guest's memory, prints the memory table, reads the first and the l
 region, and unmaps everything at the end. Mappings are read-only without --write. Nothing is
 populated: sparse memory stays sparse.
 
-  $ guestmem map qemu:4242
-      ADDRESS          END  SIZE  ACCESS  PAGE  NAME     BACKING                         OFFSET  READ
-          0x0   0x80000000    2G  ro        4K  m        memfd:memory-backend-memfd         0x0  ok
+  $ guestmem map file:ram --layout vm.json
+      ADDRESS          END  SIZE  ACCESS  PAGE  NAME  BACKING      OFFSET  READ
+          0x0   0x80000000    2G  ro        4K  ram   ram             0x0  ok
    0x80000000   0xfffc0000  2.0G                hole
-   0xfffc0000  0x100000000  256K  ro        4K  pc.bios  pc.bios in QEMU 4242               0x0  ok
-  0x100000000  0x200000000    4G  ro        4K  m        memfd:memory-backend-memfd  0x80000000  ok
-  6.0G in 3 regions, all readable; unmapped
+   0xfffc0000  0x100000000  256K  ro        4K  rom   rom             0x0  ok
+  0x100000000  0x180000000    2G  ro        4K  ram   ram      0x80000000  ok
+  4.0G in 3 regions, all readable; unmapped
 
 ACCESS is what this mapping may do, PAGE the page size behind it, OFFSET where the region starts in
 its backing, READ how the two reads went: ok, or the errno. A region that can not be read makes the
@@ -41,7 +41,7 @@ exit code 1. A destroyed domain whose pages are still held stays as a zombie unt
   531  mapped                         hello
   532  granted to domain 7, not to us
   900  free: nothing is granted by it
-  2 of 4 grants mapped read-only; held until Ctrl-C; the domain can not go away completely meanwhile
+  2 of 4 grants mapped read-only; held until Ctrl-C; …
 
 In a session (see \`guestmem help session\`) the mapping stays, and other commands take its name:
 

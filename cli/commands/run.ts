@@ -27,10 +27,12 @@ script has a session of its own, called \`this\`: what \`map\` maps stays until 
   VERDICT  AVAILABLE  USED  IN FLIGHT    FOR  QUEUE     TARGET
   moving         966   956         10  1.0 s  request0  m1@this/blk0:0
 
-let NAME = COMMAND   keeps what COMMAND prints. $NAME is that text; with --json, $NAME.field[0] is a
-                     part of it (several lines of JSON are an array). \${NAME}x ends the name.
-print WORDS…         prints them.
-expect A OP B        goes on only if it holds: == != < <= > >= on numbers (0x, too) or texts.
+  let NAME = COMMAND   keeps what COMMAND prints. $NAME is that text; with
+                       --json, $NAME.field[0] is a part of it (several lines of
+                       JSON are an array). \${NAME}x ends the name.
+  print WORDS…         prints them.
+  expect A OP B        goes on only if it holds: == != < <= > >= on numbers
+                       (0x, too) or texts.
 
 Words are split at blanks; '…' is taken as it is, in "…" variables are filled in, a backslash takes
 the next character as it is. # begins a comment.

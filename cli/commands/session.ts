@@ -18,7 +18,7 @@ A session is a process that holds mappings, taps and their files under names, so
 several terminals can work on one attachment. Whatever ends the process ends all it holds.
 
   $ guestmem session start inc42 &
-  session inc42: process 5121; guestmem map TARGET --session inc42 puts something into it
+  session inc42: process 5121; guestmem map TARGET --session inc42 puts …
   $ guestmem map qemu:4242 --session inc42
   m1@inc42
   $ guestmem dump ring m1@inc42/blk0:0
@@ -45,8 +45,8 @@ A line for each thing that a session holds. STATE: running; stale (it was killed
 and the next start takes its place); unknown (it does not answer: NOTE says why).
 
   $ guestmem session list
-  SESSION  STATE    PID   NAME      TARGET     SINCE                     DEVICES
-  inc42    running  5121  m1@inc42  qemu:4242  2026-01-12T03:14:15.926Z        2`;
+  SESSION  STATE     PID  NAME      KIND     ACCESS  TARGET     SINCE        …
+  inc42    running  5121  m1@inc42  mapping  ro      qemu:4242  2026-01-12T0…`;
 
 const STOP = `
 Unmaps and closes everything that it holds; what commands have attached of it ends, too.

@@ -44,7 +44,8 @@ again; meanwhile guestmem_guest_up is 0.
 
   $ guestmem watch qemu:4242/net0 --for 10s --pcap - | tshark -r -
 
-  $ guestmem watch qemu:4242/blk0 --for 2s --json | jq -c '[.target, .usedRate, .inFlight]'
+  $ guestmem watch qemu:4242/blk0 --for 2s --json |
+      jq -c '[.target, .usedRate, .inFlight]'
   ["qemu:4242/blk0:0",3842.105,1]
   ["qemu:4242/blk0:0",3661.338,0]
 

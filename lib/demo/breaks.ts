@@ -7,12 +7,11 @@
 /** Each really stops one queue, by what the side that is to blame does or does not do. */
 export const BREAKS = {
   "stop-device": "the device takes nothing more; kicks stay in the eventfd",
-  "lose-kick":
-    "the driver makes buffers available and does not kick, though the device waits for it",
+  "lose-kick": "the driver offers buffers and does not kick a device that waits",
   "suppress-kicks": "the device asks for no kicks and never comes back to look",
-  "stop-reaping": "the driver does not take used buffers back; calls stay in the eventfd",
-  "ring-full": "the device holds all it takes, until the driver has no descriptor left",
-  "corrupt-chain": "the driver publishes a chain that loops (packed: one that points nowhere)",
+  "stop-reaping": "the driver takes no used buffer back; calls stay in the eventfd",
+  "ring-full": "the device holds all it takes, until no descriptor is left",
+  "corrupt-chain": "the driver publishes a chain that loops (packed: to nowhere)",
   "not-ready": "the device stops and asks for a reset (DEVICE_NEEDS_RESET)",
 } as const;
 
