@@ -17,10 +17,10 @@ is changed and no guest's memory is read. STATE: ok; limited (works, not for eve
 absent (not there, and only some targets need it).
 
   $ guestmem doctor
-  AREA     NAME              STATE   DETAIL                                    REMEDY
-  memory   memfd             ok      a shared memory file was made
-  process  pidfd_getfd       ok      an own fd was taken
-  xen      privcmd           absent  no /dev/xen/privcmd                       for xen: targets run in dom0, …`;
+  AREA     NAME         STATE   DETAIL
+  memory   memfd        ok      a shared memory file was made
+  process  pidfd_getfd  ok      an own fd was taken
+  xen      privcmd      absent  no /dev/xen/privcmd`;
 
 /** `doctor` */
 export function doctorCommand(context: Context): CommandUnknownOpts {
