@@ -48,10 +48,9 @@ function tooSmall(state: State): string[] {
 
 function summary({ scene, rows }: State): string {
   if (scene === null) return "";
-  const { guest, queues } = scene.report;
+  const { stuck, report: { guest, queues } } = scene;
   if (!guest.up) return "the guest is gone";
   const worst = queues[rows[0]];
-  const stuck = queues.filter(({ verdict }) => isStuckVerdict(verdict)).length;
   const named = stuck === 0 || worst === undefined || !isStuckVerdict(worst.verdict)
     ? ""
     : `: ${escape(worst.device.name)}:${worst.queue.index} ${worst.verdict}`;
@@ -83,8 +82,7 @@ function title(state: State): string {
   const { target, scene, order, interval, size } = state;
   const left = `${bold("watch")} ${escape(target)}`;
   if (scene === null) return left;
-  const { queues, time } = scene.report;
-  const stuck = queues.filter(({ verdict }) => isStuckVerdict(verdict)).length;
+  const { stuck, report: { queues, time } } = scene;
   const count = `${plural(queues.length, "queue")}, ${stuck} stuck`;
   const clock = `${timeText(time).slice(11, 19)}Z`;
   return spread(

@@ -10,6 +10,8 @@ import type { WatchReport } from "../../lib/watch/follow.ts";
 
 /** The rates of one report. */
 export interface Sample {
+  /** The queues, in the order of `rates`. */
+  readonly targets: readonly string[];
   /** By target, the place in `rates`. */
   readonly places: ReadonlyMap<string, number>;
   /** Used per second; NaN where it is not known. */
@@ -25,14 +27,27 @@ export const KEPT = 60;
 /** The history with one report more. */
 export function remember(history: History, { guest, queues }: WatchReport): History {
   const last = history.at(-1);
-  const same = last !== undefined && last.places.size === queues.length &&
-    queues.every(({ target }, place) => last.places.get(target) === place);
-  const places = same ? last.places : new Map(queues.map(({ target }, place) => [target, place]));
-  const rates = Float32Array.from(
-    queues,
-    ({ usedRate }) => guest.up && usedRate !== null ? usedRate : NaN,
-  );
-  return [...history.slice(1 - KEPT), { places, rates }];
+  const { targets, places } = last !== undefined && isSame(last.targets, queues)
+    ? last
+    : tableOf(queues);
+  const rates = new Float32Array(queues.length);
+  for (let place = 0; place < rates.length; place++) {
+    rates[place] = guest.up ? queues[place].usedRate ?? NaN : NaN;
+  }
+  return [...history.slice(1 - KEPT), { targets, places, rates }];
+}
+
+function isSame(targets: readonly string[], queues: WatchReport["queues"]): boolean {
+  if (targets.length !== queues.length) return false;
+  for (let place = 0; place < targets.length; place++) {
+    if (targets[place] !== queues[place].target) return false;
+  }
+  return true;
+}
+
+function tableOf(queues: WatchReport["queues"]): Pick<Sample, "targets" | "places"> {
+  const targets = queues.map(({ target }) => target);
+  return { targets, places: new Map(targets.map((target, place) => [target, place])) };
 }
 
 /** The last `count` rates of a queue, the oldest first; NaN where there is none. */

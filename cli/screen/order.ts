@@ -18,22 +18,37 @@ export function isStuckVerdict(verdict: Verdict | null): boolean {
   return verdict !== null && verdict !== "moving" && verdict !== "idle";
 }
 
+/** How many queues of a report hang. */
+export function countStuck({ queues }: WatchReport): number {
+  let count = 0;
+  for (const { verdict } of queues) if (isStuckVerdict(verdict)) count++;
+  return count;
+}
+
 /**
- * Places in `report.queues` of the queues that match `filter`, in order. Queues that are alike stay as
- * the guest lists them: rows that change places at every report can not be read.
+ * Places in `report.queues` of the queues that match `filter`, in order. Queues of which nothing is to
+ * be said come last, as the guest lists them: rows that change places at every report can not be read.
  */
 export function arrange(report: WatchReport, order: Order, filter: string): Uint32Array {
   const { queues } = report;
   const shown = matching(queues, filter);
   if (order === "by name") return shown;
-  const [first, second] = order === "worst" ? [severity, stuckFor] : [MEASURE[order], zero];
-  const one = Float64Array.from(queues, first);
-  const two = Float64Array.from(queues, second);
-  return shown.sort((a, b) => one[b] - one[a] || two[b] - two[a] || a - b);
+  const [first, second] = MEASURES[order];
+  const ranks = new Float64Array(queues.length);
+  for (const place of shown) ranks[place] = first(queues[place]);
+  // Most of many queues are well, and need no sorting.
+  const noted = shown.filter((place) => ranks[place] > 0);
+  noted.sort((a, b) => ranks[b] - ranks[a] || second(queues[b]) - second(queues[a]) || a - b);
+  const arranged = new Uint32Array(shown.length);
+  arranged.set(noted);
+  let next = noted.length;
+  for (const place of shown) if (!(ranks[place] > 0)) arranged[next++] = place;
+  return arranged;
 }
 
 function matching(queues: readonly QueueRates[], filter: string): Uint32Array {
-  const all = Uint32Array.from(queues, (_, place) => place);
+  const all = new Uint32Array(queues.length);
+  for (let place = 0; place < all.length; place++) all[place] = place;
   const wanted = filter.trim().toLowerCase();
   if (wanted === "") return all;
   return all.filter((place) => searched(queues[place]).includes(wanted));
@@ -44,22 +59,20 @@ function searched({ target, device, queue, verdict }: QueueRates): string {
   return `${target} ${deviceTypeText(device)} ${queue.name} ${verdict ?? ""}`.toLowerCase();
 }
 
+type Measure = (queue: QueueRates) => number;
+
 const WELL = VERDICTS.indexOf("moving");
+const severity: Measure = ({ verdict }) =>
+  isStuckVerdict(verdict) ? WELL - VERDICTS.indexOf(verdict as Verdict) : 0;
+const oldest: Measure = (queue) => queue.oldest ?? 0;
+const inFlight: Measure = ({ indices }) => indices?.inFlight ?? 0;
+/** Too fast to be counted is faster than anything that was. */
+const busy: Measure = ({ usedRate }) => usedRate ?? Number.MAX_VALUE;
 
-function severity({ verdict }: QueueRates): number {
-  return isStuckVerdict(verdict) ? WELL - VERDICTS.indexOf(verdict as Verdict) : 0;
-}
-
-function stuckFor(queue: QueueRates): number {
-  return isStuckVerdict(queue.verdict) ? MEASURE.oldest(queue) : 0;
-}
-
-const MEASURE = {
-  "busiest": ({ usedRate }: QueueRates) => usedRate ?? Number.MAX_VALUE,
-  "in flight": ({ indices }: QueueRates) => indices?.inFlight ?? -1,
-  "oldest": ({ oldest }: QueueRates) => oldest ?? -1,
+/** What counts first, and what where that is the same. Nothing is 0. */
+const MEASURES: Readonly<Record<Exclude<Order, "by name">, readonly [Measure, Measure]>> = {
+  "worst": [severity, oldest],
+  "busiest": [busy, inFlight],
+  "in flight": [inFlight, oldest],
+  "oldest": [oldest, inFlight],
 };
-
-function zero(): number {
-  return 0;
-}

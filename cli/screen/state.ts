@@ -21,6 +21,8 @@ export interface Size {
 export interface Scene {
   readonly report: WatchReport;
   readonly history: History;
+  /** Queues that hang. */
+  readonly stuck: number;
 }
 
 /** A queue that was opened. */

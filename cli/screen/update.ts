@@ -6,7 +6,7 @@
 import { HELP_LINES } from "../render/watch_screen_help.ts";
 import { remember } from "./history.ts";
 import { layoutOf } from "./layout.ts";
-import { arrange, ORDERS } from "./order.ts";
+import { arrange, countStuck, ORDERS } from "./order.ts";
 import { cursorRow, type Event, type Opened, type State, targetAt } from "./state.ts";
 
 /** The state after an event. */
@@ -32,7 +32,8 @@ export function update(state: State, event: Event): State {
 type EventOf<K extends Event["kind"]> = Extract<Event, { kind: K }>;
 
 function onReport(state: State, { report }: EventOf<"report">): State {
-  const latest = { report, history: remember(state.latest?.history ?? [], report) };
+  const history = remember(state.latest?.history ?? [], report);
+  const latest = { report, history, stuck: countStuck(report) };
   return state.paused ? { ...state, latest } : arranged({ ...state, latest, scene: latest });
 }
 
