@@ -225,3 +225,7 @@ export const SYS_pidfd_open = 434;
 export const SYS_pidfd_getfd = 438;
 /** sysconf(3) name of the page size, glibc. */
 export const SC_PAGESIZE = 30;
+
+// kill(2), asm-generic/signal.h: the same number on both architectures.
+/** Stop; it can not be caught. */
+export const SIGSTOP = 19;

@@ -95,6 +95,8 @@ const SYMBOLS = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // pid_t getpid(void)
   getpid: { parameters: [], result: "i32" },
+  // int kill(pid_t pid, int sig)
+  kill: { parameters: ["i32", "i32"], result: "i32" },
   // uid_t geteuid(void)
   geteuid: { parameters: [], result: "u32" },
   // long sysconf(int name)

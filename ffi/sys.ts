@@ -157,6 +157,8 @@ export interface ProcessCalls {
   /** Bytes copied from another process; short where its memory ends; EFAULT where it begins so. */
   processVmReadv(pid: number, address: bigint, target: Uint8Array): number;
   processVmWritev(pid: number, address: bigint, source: Uint8Array): number;
+  /** Sends a signal to every process of our own process group, ourselves among them. */
+  killGroup(signal: number): void;
 }
 
 /** All of it. */

@@ -23,6 +23,7 @@ export function processCalls(c: Libc): ProcessCalls {
       transfer(c.process_vm_readv, "process_vm_readv", pid, address, target),
     processVmWritev: (pid, address, source) =>
       transfer(c.process_vm_writev, "process_vm_writev", pid, address, source),
+    killGroup: (signal) => void check(c.kill(0, signal), "kill", `process group, ${signal}`),
   };
 }
 

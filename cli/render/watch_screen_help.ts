@@ -21,6 +21,7 @@ export const HELP_LINES: readonly string[] = [
   "                      Enter keeps the filter, Esc clears it",
   "  p, Space            pause: the picture stands, the guest runs on",
   "  ?                   this help",
+  "  Ctrl-Z              stop, for the shell's fg",
   "  q, Ctrl-C           quit",
   "",
   "The ring, from slot 0 on the left; a cell stands for one slot or more",

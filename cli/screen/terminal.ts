@@ -13,6 +13,7 @@ import {
   enterAlternativeScreen,
   exitAlternativeScreen,
 } from "ansi-escapes";
+import { stopJob } from "../../lib/stop_job.ts";
 import type { Screen, ScreenEvents } from "../context.ts";
 import { keyDecoder } from "./keys.ts";
 import { Painter } from "./painter.ts";
@@ -35,7 +36,11 @@ export function takeScreen(
   const keys = process.stdin.isTTY === true;
   let taken = true;
 
-  const decode = keyDecoder((key) => taken && events.key(key));
+  const decode = keyDecoder((key) => {
+    if (!taken) return;
+    if (key === "ctrl-z") suspend();
+    else events.key(key);
+  });
   const size = () => Deno.consoleSize();
   const resized = () => {
     painter.reset();
@@ -46,6 +51,12 @@ export function takeScreen(
     if (keys) process.stdin.setRawMode(false).setRawMode(true);
     writeNow(encoder.encode(ENTER));
     resized();
+  };
+  const suspend = () => {
+    writeNow(encoder.encode(LEAVE));
+    process.stdin.setRawMode(false);
+    stopJob();
+    continued();
   };
   const leave = () => {
     if (!taken) return;

@@ -144,3 +144,19 @@ liveTest("in a shell the prompt has the terminal again, and its keys", tmuxMissi
   await terminal.press("C-d");
   assertEquals(await terminal.ended(), { code: 0, ...GIVEN_BACK });
 });
+
+liveTest("Ctrl-Z gives the shell its terminal, and fg takes it again", tmuxMissing(), async () => {
+  await using demo = await startDemoCommand();
+  await using terminal = await onTerminal(["watch", demo.target, "--interval", "100ms"]);
+  await terminal.shows(/VERDICT/);
+  await terminal.press("C-z");
+  const stopped = await terminal.shows(/^stopped$[^]* echo /m);
+  assertMatch(stopped, / icanon /);
+  assert(!/VERDICT/.test(stopped), stopped);
+  await terminal.press("Enter");
+  await terminal.shows(/VERDICT/);
+  await terminal.press("Down");
+  await terminal.shows(/^> (moving|idle) +blk1:0/m);
+  await terminal.press("q");
+  assertEquals(await terminal.ended(), { code: 0, ...GIVEN_BACK });
+});

@@ -52,7 +52,10 @@ export interface TerminalOptions {
 /** How long something may take to show, in milliseconds: the machine may be busy. */
 const PATIENCE = 30_000;
 
-/** Runs the command line on a terminal of its own. */
+/**
+ * Runs the command line on a terminal of its own, from a shell with job control: where the run is
+ * stopped the shell says `stopped` and the terminal's modes, and Enter makes it go on.
+ */
 export async function onTerminal(
   words: readonly string[],
   { columns = 80, rows = 24, env = {} }: TerminalOptions = {},
@@ -69,12 +72,13 @@ export async function onTerminal(
     return new TextDecoder().decode(stdout);
   };
   const line = commandLine(words).map((word) => `'${word}'`).join(" ");
-  const script = `stty -a >${folder}/before; ${line}; code=$?; stty -a >${folder}/after; ` +
-    `printf '%s\\n' "$code" >${folder}/code; exec sleep 600`;
+  const script = `stty -a >${folder}/before; ${line}; code=$?; ` +
+    `while [ -n "$(jobs -s)" ]; do echo stopped; stty -a; read -r _; fg; code=$?; done; ` +
+    `stty -a >${folder}/after; printf '%s\\n' "$code" >${folder}/code; exec sleep 600`;
   const variables = Object.entries({ LANG: "C.UTF-8", ...env })
     .flatMap(([name, value]) => ["-e", `${name}=${value}`]);
   const size = ["-x", `${columns}`, "-y", `${rows}`];
-  await tmux("new-session", "-d", ...size, ...variables, script);
+  await tmux("new-session", "-d", ...size, ...variables, "bash", "--norc", "-mc", script);
   const trimmed = (text: string) => text.replace(/ +$/gm, "").trimEnd();
   const screen = async () => trimmed(await tmux("capture-pane", "-p"));
   const format = async (text: string) => (await tmux("display-message", "-p", text)).trim();
