@@ -20,6 +20,8 @@ export interface ScreenEvents {
   /** A character, or the name of another key: `up`, `enter`, `ctrl-c`. Ctrl-C is a key here. */
   key(key: string): void;
   resize(size: { readonly columns: number; readonly rows: number }): void;
+  /** What would go to stderr, were that not the screen. */
+  notice(text: string): void;
 }
 
 /** The world as a command sees it. */

@@ -21,6 +21,7 @@ export interface Interruption {
 export function processContext({ signal, take }: Interruption): Context {
   const terminal = Deno.stdout.isTerminal();
   const encoder = new TextEncoder();
+  let say = printError;
   return {
     signal,
     terminal,
@@ -28,14 +29,22 @@ export function processContext({ signal, take }: Interruption): Context {
     size: () => terminal ? Deno.consoleSize() : { columns: 80, rows: 24 },
     print: (text) => writeAll(encoder.encode(text + "\n")),
     write: writeAll,
-    warn: (text) => printError(text),
+    warn: (text) => say(text),
     exit: () => {},
     takeInterrupt: take,
     takeScreen: async (events) => {
       // A name that Deno can not see ahead: it would read all of it before anything runs.
       const path = "./screen/terminal.ts";
       const { takeScreen }: typeof import("./screen/terminal.ts") = await import(path);
-      return takeScreen(events, writeAll);
+      const screen = takeScreen(events, writeAll);
+      if (Deno.stderr.isTerminal()) say = (text) => events.notice(text);
+      return {
+        ...screen,
+        [Symbol.dispose]() {
+          say = printError;
+          screen[Symbol.dispose]();
+        },
+      };
     },
   };
 }

@@ -43,6 +43,7 @@ export async function watchScreen(
   using screen = await context.takeScreen?.({
     key: (key) => runner.send({ kind: "key", key }),
     resize: (size) => runner.send({ kind: "size", size }),
+    notice: (text) => runner.send({ kind: "notice", text }),
   });
   if (screen === undefined) throw new Error("there is no terminal to take");
   return await runner.run(screen);

@@ -3,22 +3,23 @@
  *
  * @module
  */
-import truncatedWidth from "fast-string-truncated-width";
 import wideWidth from "fast-string-width";
 import { wrapAnsi } from "fast-wrap-ansi";
 
 /** Printable ASCII is as wide as it is long, and most lines are. */
 const ASCII = /^[ -~]*$/;
+/** A line is as full as it can be, and as it is. */
+const CUT = { wordWrap: false, trim: false };
 /** Ends every colour. */
 const RESET = "\x1b[0m";
 
 /** The text cut to `width`; `ellipsis` (one column) says that something is missing. */
 export function cut(text: string, width: number, ellipsis = ""): string {
-  if (text.length <= width && ASCII.test(text)) return text;
-  const { index, truncated, ellipsed } = truncatedWidth(text, { limit: width, ellipsis });
-  if (!truncated) return text;
-  const kept = text.slice(0, index) + (ellipsed ? ellipsis : "");
-  return text.includes("\x1b") ? kept + RESET : kept;
+  if (text.length <= width && ASCII.test(text) || wideWidth(text) <= width) return text;
+  const room = width - ellipsis.length;
+  if (room < 1) return ellipsis.slice(0, width);
+  const [kept] = wrapAnsi(text, room, CUT).split("\n", 1);
+  return kept + ellipsis + (text.includes("\x1b") ? RESET : "");
 }
 
 /** The text with spaces up to `width`; wider text is cut. */

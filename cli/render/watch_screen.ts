@@ -102,7 +102,8 @@ function status(state: State): string {
     guest?.up && guest.note !== "" ? yellow(escape(guest.note)) : "",
     paused ? yellow("paused: p goes on") : "",
     filter === "" ? "" : `filter: ${escape(filter)} (${rows.length} match, Esc clears it)`,
-    notice === "" ? "" : escape(notice),
+    // Of a guest that is gone its note says all.
+    notice === null || guest?.up === false ? "" : escape(notice.text),
     report?.queues.some(({ gap }) => gap) ? dim("?: moved too fast to be counted") : "",
     report === undefined || report.unreadable === 0
       ? ""

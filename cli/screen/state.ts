@@ -88,8 +88,8 @@ export interface State {
   readonly kicking: Kicking | null;
   /** Lines of the help above the first that is shown; null where help is not shown. */
   readonly help: number | null;
-  /** What the tool has to say, the last of it; empty for nothing. */
-  readonly notice: string;
+  /** What the tool has to say, the last of it; null for nothing. */
+  readonly notice: { readonly text: string; readonly reports: number } | null;
   /** The view is to end. */
   readonly ended: "quit" | "interrupted" | null;
 }
@@ -129,7 +129,7 @@ export function initialState(
     opened: null,
     kicking: null,
     help: null,
-    notice: "",
+    notice: null,
     ended: null,
   };
 }

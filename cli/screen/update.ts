@@ -19,7 +19,7 @@ export function update(state: State, event: Event): State {
     case "size":
       return scrolled({ ...state, size: event.size });
     case "notice":
-      return { ...state, notice: event.text };
+      return { ...state, notice: { text: event.text, reports: noticeLasts(state) } };
     case "queue":
       return onQueue(state, event);
     case "plan":
@@ -34,7 +34,21 @@ type EventOf<K extends Event["kind"]> = Extract<Event, { kind: K }>;
 function onReport(state: State, { report }: EventOf<"report">): State {
   const history = remember(state.latest?.history ?? [], report);
   const latest = { report, history, stuck: countStuck(report) };
-  return state.paused ? { ...state, latest } : arranged({ ...state, latest, scene: latest });
+  const notice = noticeAfter(state.notice);
+  return state.paused
+    ? { ...state, latest, notice }
+    : arranged({ ...state, latest, notice, scene: latest });
+}
+
+/** Milliseconds in which a notice can be read. */
+const NOTICE = 15_000;
+
+function noticeLasts({ interval }: State): number {
+  return Math.max(2, Math.ceil(NOTICE / interval));
+}
+
+function noticeAfter(notice: State["notice"]): State["notice"] {
+  return notice === null || notice.reports <= 1 ? null : { ...notice, reports: notice.reports - 1 };
 }
 
 function onQueue(state: State, { target, text }: EventOf<"queue">): State {
@@ -148,7 +162,7 @@ function listKey(state: State, key: string): State {
     case "/":
       return { ...state, typing: state.filter };
     case "escape":
-      return arranged({ ...state, filter: "", notice: "" });
+      return arranged({ ...state, filter: "", notice: null });
     default:
       return commonKey(state, key) ?? state;
   }

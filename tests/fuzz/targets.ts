@@ -6,6 +6,7 @@
 import { fuzzDecoder } from "./decoder_fuzz.ts";
 import { fuzzLayout } from "./layout_fuzz.ts";
 import { fuzzRing } from "./ring_fuzz.ts";
+import { fuzzScreen } from "./screen_fuzz.ts";
 import { fuzzTerminal } from "./terminal_fuzz.ts";
 import { fuzzWire } from "./wire_fuzz.ts";
 import { fuzzXen } from "./xen_fuzz.ts";
@@ -18,6 +19,7 @@ export const TARGETS = {
   decoders: fuzzDecoder,
   xen: fuzzXen,
   terminal: fuzzTerminal,
+  screen: fuzzScreen,
 } as const;
 
 /** Name of a target. */
@@ -31,6 +33,7 @@ export const SHARE: Record<TargetName, number> = {
   decoders: 0.25,
   xen: 0.1,
   terminal: 0.1,
+  screen: 0.01,
 };
 
 /** A stretch of seeds of one target. */

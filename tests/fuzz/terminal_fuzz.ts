@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { chainListText } from "../../cli/render/chain_list.ts";
 import { escape, escapeLines } from "../../cli/render/escape.ts";
 import { findJson, findPlain, findText } from "../../cli/render/find.ts";
 import { stringFormat } from "../../cli/render/memory_format.ts";
@@ -122,6 +123,10 @@ function rings(random: Random, seed: number): void {
     request: (chain) => decodeChain(chain, world.memory, type, { ...context, state: chain.state }),
   };
   safe("ringText", ringText(report, 16));
+  for (const descriptors of [false, true]) {
+    const shown = { limit: 16, columns: random.between(1, 200), descriptors };
+    safe("chainListText", chainListText(report, shown));
+  }
   if (snapshot.chainCount <= 64) {
     safe("ringJson", ringJson(report), false);
     safe("ringPlainTable", renderPlain(ringPlainTable(report)).replaceAll("\t", " "));

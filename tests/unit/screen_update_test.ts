@@ -140,6 +140,14 @@ Deno.test("paused, the picture stands; what came meanwhile is there when it goes
   assertEquals([shown(on), on.scene?.history.length], [">blk0:0", 2]);
 });
 
+Deno.test("a notice stands for a while, or until Escape", () => {
+  const noticed = after(SEEN, { kind: "notice", text: "the monitor is busy" });
+  const again = report(reportOf(FOUR));
+  assertEquals(after(noticed, ...Array(14).fill(again)).notice?.text, "the monitor is busy");
+  assertEquals(after(noticed, ...Array(15).fill(again)).notice, null);
+  assertEquals(after(noticed, ...keys("escape")).notice, null);
+});
+
 const OPENED = after(SEEN, ...keys("down", "enter"));
 
 Deno.test("a queue is opened and left, and the cursor is where it was", () => {
