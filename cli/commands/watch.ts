@@ -7,15 +7,14 @@ import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { record } from "../../lib/pcap/record.ts";
 import type { ListenAddress } from "../../lib/metrics/serve.ts";
 import { type OpenOptions, openTarget } from "../../lib/source/attach.ts";
-import type { Attachment } from "../../lib/source/source.ts";
-import { follow } from "../../lib/watch/follow.ts";
+import type { Attachment, Interrupts } from "../../lib/source/source.ts";
 import type { Context } from "../context.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseAddressPort, parseCount, parseDuration, parseInterval } from "../parse.ts";
-import { watchDoorbell } from "./watch_doorbell.ts";
-import type { WatchScreenOptions } from "./watch_screen.ts";
 import { HELP_LINES } from "../render/watch_screen_help.ts";
-import { watchHeading, watchJson, watchPlain, watchText } from "../render/watch.ts";
+import { watchDoorbell } from "./watch_doorbell.ts";
+import { parseUntil } from "./watch_end.ts";
+import { watchRings } from "./watch_rings.ts";
 
 const MANUAL = `
 A row per queue: the free-running indices (packed: slots), how many buffers are with the device now
@@ -29,6 +28,29 @@ is \`?\` and JSON says "gap": true; it is never made up.
 On a terminal it is a full-screen view, the worst queue first; its keys stand below. Elsewhere each
 interval is a line per queue, as with --plain, and stderr tells once what the columns are. --json is a
 stream of lines (guestmem/watch/1).
+
+The time between two lines is what "elapsed" says: asked for 1ms, it may be more on a busy machine. With
+--fast all of a processor reads, for one ring some million times a second: "readRate" tells.
+
+A guest that goes away is noticed at the next line, which still has its last indices, the verdict
+\`gone\` and in JSON "guest": {"up": false}. Then it ends with 4; not with --keep-going, and not the
+full-screen view: these look for the guest every second and go on with it when it is back.
+
+--until waits for something, for scripts: exit code 0 when it came, 1 when --for or --count ended first,
+2 for what can never come. It is one or more terms with commas between, all of which must hold of one
+queue; with \`all\` in front, of every queue. A term is
+
+  moving, idle, lost-kick …   a verdict, with - for blanks; stuck is any but moving and idle
+  inFlight>=200               a number of the JSON, compared by = != < <= > >=: available used inFlight
+                              inFlightWorst availableRate usedRate usedAverage samples
+  oldest>5s                   a time: waiting oldest elapsed, in ms or with a unit
+  verdict!=idle               any other verdict
+  gone, up                    the guest, alone
+
+What is not known (a rate over a gap, a verdict in the first second) holds nowhere.
+
+  $ guestmem watch qemu:4242/blk0:0 --until moving --for 30s --plain >/dev/null
+  guestmem: qemu:4242/blk0:0: moving, after 4.0s
 
 Of an ivshmem: target it shows a line per interrupt that reaches us, and per peer that comes or goes.
 
@@ -61,12 +83,15 @@ export function watchCommand(context: Context): CommandUnknownOpts {
     .argument("<target>", HELP.target)
     .option(
       "--interval <duration>",
-      "time between two lines, in ms or with a unit",
+      "time between two lines, from 1ms on; in ms or with a unit",
       parseInterval,
       1000,
     )
+    .option("--fast", "read rings without a pause between two lines, and tell how often that was")
     .option("--count <count>", "stop after COUNT lines", parseCount)
     .option("--for <duration>", "stop after this time", parseDuration)
+    .option("--until <condition>", "stop when it holds, such as moving or oldest>5s", parseUntil)
+    .option("--keep-going", "go on when the guest is gone, and attach it again when it is back")
     .option(
       "--metrics <address>",
       "serve OpenMetrics at PORT (on 127.0.0.1) or ADDRESS:PORT",
@@ -83,42 +108,14 @@ export function watchCommand(context: Context): CommandUnknownOpts {
       if (options.metrics !== undefined) {
         return await serve(context, target, options.metrics, options.interval, open);
       }
-      await using attachment = await openTarget(target, open);
-      const log = open.log ?? (() => {});
-      if (options.pcap !== undefined) return await capture(context, attachment, options);
-      const { interrupts } = attachment;
-      if (interrupts !== undefined) {
-        return await watchDoorbell(context, attachment, interrupts, options);
+      const attachment = await openTarget(target, open);
+      if (options.pcap !== undefined || attachment.interrupts !== undefined) {
+        await using held = attachment;
+        if (options.pcap !== undefined) return await capture(context, held, options);
+        return await watchDoorbell(context, held, held.interrupts as Interrupts, options);
       }
-      const interval = Math.min(options.interval, options.for ?? Infinity);
-      const whole = Math.max(1, Math.round((options.for ?? Infinity) / interval));
-      let left = Math.min(options.count ?? Infinity, whole);
-      const isLast = () => --left <= 0;
-      if (context.terminal && !options.json && !options.plain) {
-        return await screen(context, attachment, { target, interval, isLast });
-      }
-      if (!options.json && !options.plain) context.warn(watchHeading());
-      for await (const report of follow(attachment, { interval, signal: context.signal, log })) {
-        await context.print(options.json ? watchJson(report) : watchPlain(report));
-        if (isLast()) break;
-      }
+      await watchRings(context, attachment, { ...options, target, open });
     });
-}
-
-/** The full-screen view. What it saw last stays on the terminal, unless somebody quit. */
-async function screen(
-  context: Context,
-  attachment: Attachment,
-  options: Pick<WatchScreenOptions, "target" | "interval" | "isLast">,
-): Promise<void> {
-  const { watchScreen } = await import("./watch_screen.ts");
-  const { interval } = options;
-  const last = await watchScreen(context, {
-    ...options,
-    attachment: () => attachment,
-    reports: (signal, log) => follow(attachment, { interval, signal, log }),
-  });
-  if (last !== null) await context.print(watchText(last, Infinity, context.size().columns));
 }
 
 /** Serves metrics until Ctrl-C. The library for it is loaded only then. */

@@ -122,6 +122,7 @@ function queueJson(rates: QueueRates, { time, guest }: WatchReport): string {
     size: queue.ring?.size ?? null,
     elapsed: tidy(rates.elapsed),
     samples: rates.samples,
+    readRate: rates.elapsed > 0 ? tidy(rates.samples * 1000 / rates.elapsed) : null,
     available: indices?.available.index ?? null,
     used: indices?.used.index ?? null,
     inFlight: indices?.inFlight ?? null,

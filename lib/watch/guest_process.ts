@@ -26,9 +26,12 @@ export class GuestProcess implements Disposable {
   #asked = -Infinity;
   #halted: string | null = null;
 
+  private readonly scheme: string;
+
   constructor(private readonly sys: Sys, attachment: Attachment) {
+    this.scheme = attachment.target.scheme;
     this.#pid = servingPid(attachment);
-    this.#pidfd = this.#pid === null ? null : openPidfd(sys, this.#pid, attachment.target.scheme);
+    this.#pidfd = this.#pid === null ? null : openPidfd(sys, this.#pid, this.scheme);
   }
 
   /** Throws `SourceError` (not-found) where the process has ended. */
@@ -36,7 +39,7 @@ export class GuestProcess implements Disposable {
     if (this.#pidfd === null || now - this.#looked < LOOK) return;
     this.#looked = now;
     const [revents] = this.sys.pollNow([{ fd: this.#pidfd.number, events: POLLIN }]);
-    if (revents !== 0) throw ended(this.#pid as number, "process");
+    if (revents !== 0) throw ended(this.#pid as number, this.scheme);
   }
 
   /** Why it does not run, in words; null where it runs, or is not known. */

@@ -1,0 +1,56 @@
+/** `watch` over the end and the return of a real QEMU, and of its memory while it runs. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { guestmem, startGuestmem, temporaryFolder } from "../support/cli.ts";
+import { liveTest } from "../support/linux_guest.ts";
+import { qemuMissing, startBootSector } from "../support/qemu.ts";
+
+liveTest(
+  "a QEMU that comes back at the same monitor socket is attached again",
+  qemuMissing(),
+  async () => {
+    await using folder = await temporaryFolder();
+    const socket = `${folder.path}/qmp.sock`;
+    const monitor = ["-qmp", `unix:${socket},server=on,wait=off`];
+    const first = await startBootSector({ monitor });
+    const watch = startGuestmem([
+      ...["watch", `qemu:${socket}`, "--interval", "100ms", "--json", "--keep-going"],
+    ]);
+    try {
+      await watch.line(/"up":true/);
+      await first.kill();
+      const gone = JSON.parse(await watch.line(/"up":false/));
+      assertEquals([gone.verdict, gone.usedRate, gone.samples], [null, null, 0]);
+      await using _second = await startBootSector({ monitor });
+      const until = ["--until", "moving", "--for", "30s", "--plain"];
+      assertEquals((await guestmem(["watch", `qemu:${socket}`, ...until])).code, 0);
+    } finally {
+      await first[Symbol.asyncDispose]();
+      const { code, out } = await watch.end("SIGINT");
+      assertEquals(code, 130);
+      const ups = out.trimEnd().split("\n").map((line) => JSON.parse(line).guest.up);
+      assert(ups.lastIndexOf(true) > ups.lastIndexOf(false), "it was not attached again");
+    }
+  },
+);
+
+liveTest("a QEMU that is stopped is said to be, and its queue stuck", qemuMissing(), async () => {
+  await using guest = await startBootSector();
+  const target = `qemu:${guest.pid}/virtio-blk0:0`;
+  const until = ["--until", "device-not-consuming", "--for", "60s", "--json"];
+  const watch = startGuestmem(["watch", target, "--interval", "200ms", ...until]);
+  await watch.line(/"verdict":"moving"/);
+  // At a moment when nothing is in flight it would be idle: stopped again until something is.
+  let ended = false;
+  const end = watch.end().finally(() => ended = true);
+  while (!ended) {
+    Deno.kill(guest.pid, "SIGSTOP");
+    for (let n = 0; n < 15 && !ended; n++) await new Promise((done) => setTimeout(done, 200));
+    Deno.kill(guest.pid, "SIGCONT");
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  const { code, out, err } = await end;
+  assertEquals(code, 0, err);
+  const last = JSON.parse(out.trimEnd().split("\n").at(-1) ?? "");
+  assertStringIncludes(last.guest.note, "is stopped by a signal");
+  assertStringIncludes(last.evidence.join(), "is stopped by a signal");
+});
