@@ -5,6 +5,8 @@
  * @module
  */
 
+import { wrap } from "../render/wrap.ts";
+
 /** Lines longer than this are hard to read, however wide the terminal is. */
 const WIDEST = 100;
 
@@ -54,14 +56,4 @@ export function reflow(text: string, width: number): string {
     ...apart ? [""] : [],
     ...kind === "text" ? wrap(lines[0], width) : lines,
   ]).join("\n");
-}
-
-function wrap(paragraph: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of paragraph.split(/ +/)) {
-    const last = lines.length - 1;
-    if (last >= 0 && lines[last].length + 1 + word.length <= width) lines[last] += ` ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }

@@ -206,16 +206,3 @@ Deno.test("a kind of break or a queue that there is not is a usage error", async
   assertEquals(queue.code, 2);
   assertStringIncludes(queue.err, "blk0:0");
 });
-
-Deno.test("doctor says of each thing whether it is there, and what to do", async () => {
-  const [doctor] = await json("doctor");
-  assertEquals(doctor.schema, "guestmem/doctor/1");
-  for (const { name, state, remedy } of doctor.checks) {
-    assert(["ok", "limited", "missing", "absent"].includes(state), name);
-    if (state === "missing" || state === "absent") assert(remedy !== "", name);
-  }
-  const names = doctor.checks.map(({ name }: { name: string }) => name);
-  for (const name of ["kernel", "memfd", "process_vm_readv", "privcmd"]) {
-    assert(names.includes(name));
-  }
-});
