@@ -65,7 +65,7 @@ function commands(name: string, prepare: (folder: string) => Promise<readonly st
 }
 
 async function transcript(list: readonly string[]): Promise<string> {
-  using _ = virtualTime(EPOCH);
+  using _ = virtualTime(EPOCH, sys);
   const parts: string[] = [];
   for (const command of list) {
     const { code, text } = await runInProcess(command.split(" "));

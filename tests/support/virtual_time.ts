@@ -6,6 +6,7 @@
  * @module
  */
 import { setImmediate } from "node:timers";
+import type { Sys } from "../../ffi/sys.ts";
 
 interface Timer {
   readonly due: number;
@@ -15,13 +16,16 @@ interface Timer {
 /** The runtime's own, which come back when the virtual time is over. */
 type Clock = Pick<typeof globalThis, "setTimeout" | "clearTimeout">;
 
+/** Milliseconds that a look at the clock takes: who waits for a time by looking gets there. */
+const LOOK = 0.001;
+
 /**
- * Replaces `Date.now`, `performance.now`, `setTimeout` and `clearTimeout` until disposed. The clock
- * starts at `epoch`, milliseconds since 1970; `performance.now()` starts at 0.
+ * Replaces `Date.now`, `performance.now`, `setTimeout`, `clearTimeout` and the naps of `sys` until
+ * disposed. The clock starts at `epoch`, milliseconds since 1970; `performance.now()` starts at 0.
  */
-export function virtualTime(epoch: number): Disposable {
+export function virtualTime(epoch: number, sys: Pick<Sys, "nap">): Disposable {
   const real: Clock = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
-  const [dateNow, performanceNow] = [Date.now, performance.now];
+  const [dateNow, performanceNow, nap] = [Date.now, performance.now, sys.nap];
   const timers = new Map<number, Timer>();
   let [now, last] = [0, 0];
   const fireNext = () => {
@@ -41,13 +45,15 @@ export function virtualTime(epoch: number): Disposable {
   };
   const clearTimeout = (id?: number) => void timers.delete(id ?? 0);
   Object.assign(globalThis, { setTimeout, clearTimeout });
-  Object.assign(Date, { now: () => epoch + now });
-  Object.assign(performance, { now: () => now });
+  Object.assign(Date, { now: () => epoch + Math.floor(now) });
+  Object.assign(performance, { now: () => now += LOOK });
+  Object.assign(sys, { nap: (microseconds: number) => void (now += microseconds / 1000) });
   return {
     [Symbol.dispose]() {
       Object.assign(globalThis, real);
       Object.assign(Date, { now: dateNow });
       Object.assign(performance, { now: performanceNow });
+      Object.assign(sys, { nap });
     },
   };
 }
