@@ -27,6 +27,9 @@ Examples:
 
 \`guestmem help COMMAND\` is the manual of a command, \`guestmem help --man COMMAND\` its man page.
 
+On a terminal, what is longer than the screen goes through PAGER (less, if that is not set); NO_COLOR
+takes the colours away.
+
 Exit codes: 0 done, 1 failed, 2 usage, 3 findings (with --check), 4 target not found, 5
 permission missing, 130 interrupted.`;
 

@@ -5,8 +5,10 @@
  * @module
  */
 import { dispatch } from "./dispatch.ts";
+import type { Context } from "./context.ts";
 import { describeFailure, EXIT } from "./failure.ts";
 import { OutputClosed, printError, processContext } from "./output.ts";
+import type { Paged } from "./pager.ts";
 import { setColorEnabled } from "./render/colors.ts";
 
 /** Who is told of Ctrl-C: the program, or a shell that has taken it. */
@@ -32,18 +34,29 @@ function interruptible(): Interrupts {
   return { signal: controller.signal, take };
 }
 
+/** Loaded only for a terminal: everything else wants its output as it comes. */
+async function pagesFor(words: readonly string[], context: Context): Promise<Paged | null> {
+  const path = "./pager.ts";
+  const { isPaged, paged }: typeof import("./pager.ts") = await import(path);
+  return isPaged(words) ? paged(context) : null;
+}
+
 async function main(): Promise<number> {
-  const context = processContext(interruptible());
-  setColorEnabled(context.terminal && !Deno.noColor);
+  const own = processContext(interruptible());
+  setColorEnabled(own.terminal && !Deno.noColor);
+  const pages = own.terminal ? await pagesFor(Deno.args, own) : null;
+  const context = pages?.context ?? own;
   try {
     const { code, text, failure } = await dispatch(Deno.args, context);
     if (text !== "") await context.print(text.trimEnd());
+    await pages?.close();
     if (failure !== null) {
       printError(`guestmem: ${failure.message}`);
       if (failure.remedy !== "") printError(`remedy: ${failure.remedy}`);
     }
     return code;
   } catch (error) {
+    await pages?.close();
     if (error instanceof OutputClosed) return EXIT.done;
     const { code, message, remedy } = describeFailure(error);
     printError(`guestmem: ${message}`);
