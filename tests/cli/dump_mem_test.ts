@@ -244,25 +244,25 @@ Deno.test("Ctrl-C ends a held mapping with 130", async () => {
 Deno.test("Ctrl-C in the middle of a dump leaves nothing half-written", async () => {
   await using folder = await temporaryFolder();
   const raw = `${folder.path}/ram.raw`;
-  // Large enough that a dump of it is under way when the signal comes; sparse except for 64 MiB.
+  // Large enough that a dump of it is under way when the signal comes; sparse except for 256 MiB.
   using file = await Deno.open(raw, { write: true, create: true });
   await file.truncate(2 ** 40);
   const piece = new Uint8Array(1 << 20).fill(7);
-  for (let i = 0; i < 64; i++) await file.write(piece);
-  const words = [
-    "dump",
-    "mem",
-    `file:${raw}`,
-    "0",
-    "1T",
-    "--no-squeeze",
-    "-o",
-    `${folder.path}/out`,
-  ];
-  const running = startGuestmem(words);
-  while (!(await names(folder.path)).some((name) => name.startsWith("out."))) await pause(20);
-  assertEquals((await running.end("SIGINT")).code, 130);
-  assertEquals(await names(folder.path), ["ram.raw"]);
+  for (let i = 0; i < 256; i++) await file.write(piece);
+  const out = `${folder.path}/out`;
+  const words = ["dump", "mem", `file:${raw}`, "0", "1T", "-o", out];
+  for (const format of [["--no-squeeze"], ["--format", "raw"]]) {
+    for (const old of [null, "what was there before"]) {
+      if (old !== null) await Deno.writeTextFile(out, old);
+      const running = startGuestmem([...words, ...format]);
+      while (!(await names(folder.path)).some((name) => name.startsWith("out."))) await pause(5);
+      const { code, err } = await running.end("SIGINT");
+      assertEquals([code, err], [130, ""]);
+      assertEquals(await names(folder.path), old === null ? ["ram.raw"] : ["out", "ram.raw"]);
+      if (old !== null) assertEquals(await Deno.readTextFile(out), old);
+      if (old !== null) await Deno.remove(out);
+    }
+  }
 });
 
 Deno.test("a reader that goes away ends it quietly", async () => {
