@@ -40,12 +40,12 @@ full-screen view: these look for the guest every second and go on with it when i
 2 for what can never come. It is one or more terms with commas between, all of which must hold of one
 queue; with \`all\` in front, of every queue. A term is
 
-  moving, idle, lost-kick …  a verdict, with - for blanks; stuck is any but moving
-                             and idle
+  moving, idle, lost-kick …  a verdict, with - for blanks; stuck is any but
+                             moving and idle
   inFlight>=200              a number of the JSON, compared by = != < <= > >=:
                              available used inFlight inFlightWorst availableRate
                              usedRate usedAverage samples
-  oldest>5s                  a time: waiting oldest elapsed, in ms or with a unit
+  oldest>5s                  a time: waiting oldest elapsed, in ms or with unit
   verdict!=idle              any other verdict
   gone, up                   the guest, alone
 
