@@ -3,7 +3,6 @@ import { assert, assertEquals } from "@std/assert";
 import { parseTarget } from "../../lib/guest/target.ts";
 import { decodeChain } from "../../lib/device/decode_chain.ts";
 import { deviceType } from "../../lib/device/registry.ts";
-import { eventfdKick } from "../../lib/kick/eventfd.ts";
 import { openRing } from "../../lib/ring/ring.ts";
 import type { RingConfig } from "../../lib/ring/config.ts";
 import type { Attachment } from "../../lib/source/source.ts";
@@ -138,23 +137,6 @@ liveTest(
         target === `vhost:${tap.socket}`
       );
       assertEquals([found?.pid, found?.memory], [pid, 256n << 20n]);
-    });
-  },
-);
-
-liveTest(
-  "kick and call through the captured eventfds reach back-end and guest",
-  blkMissing,
-  async () => {
-    await tappedDisk(async (tap) => {
-      await using attachment = await attach(tap.socket);
-      const { notifier } = attachment.devices[0].queues[0];
-      assert(notifier?.kickFd && notifier.callFd, "eventfds are missing");
-      for (const side of ["kick", "call"] as const) {
-        const { evidence } = await eventfdKick(sys, notifier, side).send();
-        assertEquals(evidence.length, 1);
-      }
-      await moves(attachment);
     });
   },
 );
