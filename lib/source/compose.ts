@@ -61,8 +61,16 @@ export async function composed(base: Attachment, options: ComposeOptions): Promi
   const owned = undo.move();
   return {
     target: base.target,
-    note: base.note,
-    monitor: base.monitor,
+    ...(base.origin === undefined ? {} : { origin: base.origin }),
+    get note() {
+      return base.note;
+    },
+    get monitor() {
+      return base.monitor;
+    },
+    get interrupts() {
+      return base.interrupts;
+    },
     get memory() {
       return memory;
     },
