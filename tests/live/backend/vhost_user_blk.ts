@@ -1,53 +1,40 @@
 /** A vhost-user disk: `deno run -A vhost_user_blk.ts SOCKET IMAGE`. Virtio 1.4, 5.2. */
-import {
-  readFrom,
-  serveVhostUser,
-  type TakenBuffer,
-  type WritableGuestMemory,
-  writeTo,
-} from "../../../mod.ts";
+import * as gm from "../../../mod.ts";
 
 const [path, image] = Deno.args;
+const [IN, OUT, FLUSH] = [0, 1, 4];
 const [OK, IOERR, UNSUPP] = [0, 1, 2];
 using file = await Deno.open(image, { read: true, write: true });
-const size = (await file.stat()).size;
+const { size } = await file.stat();
+// capacity in sectors; size_max 0 and seg_max 126
+const config = new Uint8Array(BigUint64Array.of(BigInt(size) / 512n, 126n << 32n).buffer);
+const features = 1n << 2n | 1n << 9n; // SEG_MAX, FLUSH
 
-const config = new Uint8Array(60);
-const fields = new DataView(config.buffer);
-fields.setBigUint64(0, BigInt(size) / 512n, true); // capacity
-fields.setUint32(12, 126, true); // seg_max
-fields.setUint32(20, 512, true); // blk_size
-fields.setUint16(34, 1, true); // num_queues
-
-/** Serves one request; gives how many bytes were written, the status byte included. */
-function serve(memory: WritableGuestMemory, request: TakenBuffer): number {
-  const header = new Uint8Array(16);
-  if (request.writable < 1 || readFrom(memory, request, 0, header) < 16) return 0;
-  const [type, , low, high] = new Uint32Array(header.buffer);
-  const at = (high * 2 ** 32 + low) * 512;
-  const room = type === 0 ? request.writable - 1 : type === 1 ? request.readable - 16 : 0;
-  let status = type === 0 || type === 1 || type === 4 ? OK : UNSUPP;
-  if (at + room > size) status = IOERR;
-  else if (room > 0) {
-    const data = new Uint8Array(room);
-    file.seekSync(at, Deno.SeekMode.Start);
-    if (type === 0) writeTo(memory, request, 0, data.subarray(0, file.readSync(data) ?? 0));
-    else file.writeSync(data.subarray(0, readFrom(memory, request, 16, data)));
-  }
-  writeTo(memory, request, request.writable - 1, Uint8Array.of(status));
-  return request.writable;
+/** Moves the data of one request; gives its status. */
+function move(memory: gm.WritableGuestMemory, request: gm.TakenBuffer): number {
+  const header = new Uint32Array(4);
+  gm.readFrom(memory, request, 0, new Uint8Array(header.buffer));
+  const [type, , low, high] = header;
+  if (type === FLUSH) file.syncDataSync();
+  if (type !== IN && type !== OUT) return type === FLUSH ? OK : UNSUPP;
+  const length = type === IN ? request.writable - 1 : request.readable - 16;
+  const start = (high * 2 ** 32 + low) * 512;
+  if (length < 0 || start + length > size) return IOERR;
+  const data = new Uint8Array(length);
+  file.seekSync(start, Deno.SeekMode.Start);
+  if (type === IN) gm.writeTo(memory, request, 0, data.subarray(0, file.readSync(data) ?? 0));
+  else file.writeSync(data.subarray(0, gm.readFrom(memory, request, 16, data)));
+  return OK;
 }
 
-await using backEnd = serveVhostUser({
-  path,
-  config,
-  features: 1n << 2n | 1n << 6n | 1n << 9n, // SEG_MAX, BLK_SIZE, FLUSH
-  log: (line) => console.log(line),
-  onQueue({ memory, take, giveBack }) {
-    for (let request = take(); request !== null; request = take()) {
-      giveBack(request, serve(memory, request));
-    }
-  },
-});
+function onQueue({ memory, take, giveBack }: gm.ServedQueue): void {
+  for (let request = take(); request !== null; request = take()) {
+    const status = Uint8Array.of(move(memory, request));
+    if (request.writable > 0) gm.writeTo(memory, request, request.writable - 1, status);
+    giveBack(request, request.writable);
+  }
+}
+
+await using backEnd = gm.serveVhostUser({ path, config, features, onQueue, log: console.log });
 console.log(`serving ${image} at ${backEnd.path}`);
 await backEnd.done;
