@@ -40,6 +40,7 @@ export const SCHEMES = [
   "xen",
   "pci",
   "mmio",
+  "ccw",
   "core",
 ] as const;
 

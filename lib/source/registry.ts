@@ -63,6 +63,10 @@ export const SOURCES: readonly SourceEntry[] = [
     load: async () => (await file<typeof import("./mmio.ts")>("./mmio.ts")).mmioSource,
   },
   {
+    scheme: "ccw",
+    load: async () => (await file<typeof import("./ccw.ts")>("./ccw.ts")).ccwSource,
+  },
+  {
     scheme: "session",
     load: async () => (await file<typeof import("./session.ts")>("./session.ts")).sessionSource,
   },
