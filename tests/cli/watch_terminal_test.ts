@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { guestmem, temporaryFolder } from "../support/cli.ts";
 import { startDemoCommand } from "../support/demo_command.ts";
 import { liveTest } from "../support/linux_guest.ts";
-import { type Ending, onTerminal, tmuxMissing } from "../support/screen.ts";
+import { commandOnTerminal, type Ending, onTerminal, tmuxMissing } from "../support/screen.ts";
 
 /** A terminal as it was. */
 const GIVEN_BACK: Omit<Ending, "code"> = {
@@ -85,6 +85,30 @@ liveTest("whatever ends it, the terminal is as it was", tmuxMissing(), async () 
   // The last it saw stays, as it does where there is no screen.
   await terminal.shows(new RegExp(`^${demo.target}/net1:1 .* (moving|idle)$`, "m"));
 });
+
+/** Takes the screen, and comes to an end that nobody foresaw. */
+const ACCIDENTS = {
+  "an error that nobody caught": "setTimeout(() => { throw new Error(`boom`); }, 100)",
+  "a promise that nobody caught": "setTimeout(() => Promise.reject(new Error(`boom`)), 100)",
+  "an exit from within": "setTimeout(() => Deno.exit(1), 100)",
+} as const;
+
+for (const [name, accident] of Object.entries(ACCIDENTS)) {
+  liveTest(`${name} gives the terminal back`, tmuxMissing(), async () => {
+    const code = `import { takeScreen } from "${
+      import.meta.resolve("../../cli/screen/terminal.ts")
+    }";
+      const screen = takeScreen({ key() {}, resize() {}, notice() {} }, async (bytes) => {
+        await Deno.stdout.write(bytes);
+      });
+      await screen.draw(["drawn"]);
+      ${accident};`;
+    await using terminal = await commandOnTerminal([Deno.execPath(), "eval", "--quiet", code]);
+    assertEquals(await terminal.ended(), { code: 1, ...GIVEN_BACK });
+    // What was said of it is not lost with the screen.
+    if (accident.includes("boom")) await terminal.shows(/error: Uncaught .*boom/);
+  });
+}
 
 liveTest("a terminal that goes away ends it", tmuxMissing(), async () => {
   await using demo = await startDemoCommand();

@@ -56,8 +56,16 @@ const PATIENCE = 30_000;
  * Runs the command line on a terminal of its own, from a shell with job control: where the run is
  * stopped the shell says `stopped` and the terminal's modes, and Enter makes it go on.
  */
-export async function onTerminal(
+export function onTerminal(
   words: readonly string[],
+  options: TerminalOptions = {},
+): Promise<Terminal> {
+  return commandOnTerminal(commandLine(words), options);
+}
+
+/** The same with any command. */
+export async function commandOnTerminal(
+  command: readonly string[],
   { columns = 80, rows = 24, env = {} }: TerminalOptions = {},
 ): Promise<Terminal> {
   const folder = await Deno.makeTempDir({ prefix: "guestmem-terminal-" });
@@ -71,7 +79,7 @@ export async function onTerminal(
     if (!success) throw new Error(`tmux ${args[0]}: ${new TextDecoder().decode(stderr)}`);
     return new TextDecoder().decode(stdout);
   };
-  const line = commandLine(words).map((word) => `'${word}'`).join(" ");
+  const line = command.map((word) => `'${word}'`).join(" ");
   const script = `stty -a >${folder}/before; ${line}; code=$?; ` +
     `while [ -n "$(jobs -s)" ]; do echo stopped; stty -a; read -r _; fg; code=$?; done; ` +
     `stty -a >${folder}/after; printf '%s\\n' "$code" >${folder}/code; exec sleep 600`;
