@@ -96,7 +96,11 @@ async function screen(
     attachment: () => guest.now,
     reports: (signal, log) => guest.reports("gone", signal, log),
   });
-  if (last !== null) await context.print(watchText(last, Infinity, context.size().columns));
+  if (last !== null) {
+    await context.print(
+      watchText(last, Math.max(1, context.size().rows - 3), context.size().columns),
+    );
+  }
 }
 
 /** A line per queue and interval. */

@@ -5,7 +5,7 @@
  * @module
  */
 import type { WatchReport } from "../../lib/watch/follow.ts";
-import type { Context, Screen } from "../context.ts";
+import { type Context, pause, type Screen } from "../context.ts";
 import { describeFailure, EXIT } from "../failure.ts";
 import { type Event, initialState, type State } from "../screen/state.ts";
 import { update } from "../screen/update.ts";
@@ -123,7 +123,7 @@ class Runner {
     while (this.#stale && !this.#signal.aborted) {
       this.#stale = false;
       await this.#screen?.draw(view(this.#state));
-      await sleep(FRAME, this.#signal);
+      await pause(FRAME, this.#signal);
     }
   }
 
@@ -141,14 +141,6 @@ class Runner {
     this.#reading = false;
     this.send({ kind: "queue", target, text });
   }
-}
-
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, milliseconds);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise.finally(() => clearTimeout(timer));
 }
 
 /** Whether the terminal's text is UTF-8, as the locale says it. */

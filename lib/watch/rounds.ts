@@ -56,6 +56,8 @@ export class Rounds {
   /** Reads `rings` until `end` of `performance.now()` or the signal. */
   async until(end: number, rings: readonly SampledRing[]): Promise<void> {
     const { signal, sys, fast } = this.options;
+    // Where reports take all the time there is no wait, and yet others must have their turn.
+    await takeTurns();
     if (fast) return await this.#withoutPause(end, rings);
     while (!signal.aborted) {
       const now = performance.now();
