@@ -19,7 +19,11 @@ interface Group {
 
 const GROUPS: readonly Group[] = [
   { name: "unit", paths: ["tests/unit", "tests/wire"], args: ["--parallel", "--allow-read"] },
-  { name: "host", paths: ["tests/host", "tests/cli", "tests/layers_test.ts"], args: ["-A"] },
+  {
+    name: "host",
+    paths: ["tests/host", "tests/cli", "tests/docs", "tests/layers_test.ts"],
+    args: ["-A"],
+  },
   { name: "live", paths: ["tests/live"], args: ["-A"] },
 ];
 

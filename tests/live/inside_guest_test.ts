@@ -3,8 +3,15 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { openSys } from "../../ffi/sys.ts";
 import { IvshmemClient } from "../../lib/ivshmem/client.ts";
 import { startIvshmemServer } from "../../lib/ivshmem/server.ts";
-import { insideGuestMissing, qemu10, startInsideGuest } from "../support/inside_guest.ts";
+import {
+  type InsideGuest,
+  insideGuestMissing,
+  qemu10,
+  startInsideGuest,
+} from "../support/inside_guest.ts";
 import { liveTest } from "../support/linux_guest.ts";
+import { readPage } from "../support/docs/page.ts";
+import { checkTyped } from "../support/docs/play_inside.ts";
 
 const sys = openSys();
 const missing = await insideGuestMissing();
@@ -62,7 +69,17 @@ liveTest("PCI inside a guest: shared memory regions and ivshmem BARs", newer.mis
   assertMatch(await run("kick", "pci:09.0/0:1"), /peer 0, vector 1[^]*wrote 0x1 to the doorbell/);
   const [interrupt] = await client.waitInterrupt([0n, 0n], 3000);
   assertEquals(interrupt, { vector: 1, count: 1n });
+
+  await pageIsKept("pci", inside);
 });
+
+/** The transcripts of a docs page, typed in the guest. */
+async function pageIsKept(scheme: "pci" | "mmio", inside: InsideGuest): Promise<void> {
+  const page = readPage(`cli/docs/targets/${scheme}.md`);
+  await checkTyped(page, `inside ${scheme}`, async ([, ...args]) => {
+    return (await inside.guestmem(...args)).text;
+  });
+}
 
 /** Devices whose queue 1 nobody uses, so that a notification of it is ours. */
 async function kicks(machine: "q35" | "microvm", devices: string[], work: Work): Promise<void> {
@@ -81,11 +98,11 @@ async function kicks(machine: "q35" | "microvm", devices: string[], work: Work):
     const { status, text } = await inside.guestmem("kick", ...args);
     assertEquals(status, 0, text);
     return { text, notified: traced() - before };
-  });
+  }, inside);
 }
 
 type Kick = (...args: string[]) => Promise<{ text: string; notified: number }>;
-type Work = (kick: Kick) => Promise<void>;
+type Work = (kick: Kick, inside: InsideGuest) => Promise<void>;
 
 liveTest("kicks inside a guest reach the device: notify address and port", missing, async () => {
   const devices = [
@@ -103,9 +120,10 @@ liveTest("kicks inside a guest reach the device: notify address and port", missi
 });
 
 liveTest("kicks inside a guest reach the device: QueueNotify of MMIO", missing, async () => {
-  await kicks("microvm", ["-device", "virtio-balloon-device"], async (kick) => {
+  await kicks("microvm", ["-device", "virtio-balloon-device"], async (kick, inside) => {
     const { text, notified } = await kick("mmio:feb02a00/balloon:1");
     assertMatch(text, /wrote 32-bit 0x1 to QueueNotify/);
     assertEquals(notified, 1);
+    await pageIsKept("mmio", inside);
   });
 });

@@ -5,4 +5,5 @@
  */
 import "./loopback.ts";
 import "./domains.ts";
+import "./pages.ts";
 import "./commands.ts";
