@@ -2,6 +2,7 @@
  * guestmem as a library: map a guest's memory, walk its virtio rings, decode what is in them.
  *
  * ```ts
+ * // rings.ts
  * import { openRing, openTarget } from "@guestmem/guestmem";
  *
  * await using guest = await openTarget("qemu:4242");
@@ -14,10 +15,15 @@
  * }
  * ```
  *
+ * ```console qemu
+ * $ deno run --allow-ffi --allow-read rings.ts
+ * virtio-blk0 request0 1 []
+ * ```
+ *
  * Addresses are bigint, lengths and indices numbers. Host failures throw (`SyscallError`,
  * `SourceError`, `GuestMemoryError`, `ProtocolError`); what a guest does wrong is a `Finding`.
- * Everything that is opened is disposable. `openTarget` needs `--allow-ffi`; walking and decoding
- * need no permission.
+ * Everything that is opened is disposable. `openTarget` needs `--allow-ffi`, and `--allow-read`
+ * for the code of its source; walking and decoding need no permission.
  *
  * @module
  */
@@ -58,14 +64,32 @@ export type * from "./lib/guest/guest.ts";
 export { parseTarget, SCHEMES } from "./lib/guest/target.ts";
 export type { Target } from "./lib/guest/target.ts";
 export { findGuests, openTarget } from "./lib/source/attach.ts";
-export type { Found, OpenOptions } from "./lib/source/attach.ts";
-export type { Attachment, AttachOptions, Monitor, Source } from "./lib/source/source.ts";
+export type { FindOptions, Found, OpenOptions } from "./lib/source/attach.ts";
+export type {
+  Attachment,
+  AttachOptions,
+  FindGuestsOptions,
+  Interrupts,
+  Monitor,
+  Source,
+} from "./lib/source/source.ts";
+export type { Kick, KickProof, KickSide } from "./lib/kick/kick.ts";
 
 // vhost-user: the protocol, a tap between two peers, and a back-end that consumes nothing
+export type {
+  Json,
+  Side,
+  WireRegion,
+  XenMapping,
+  XenRegionFields,
+} from "./lib/wire/vhost_user/vhost_user.ts";
 export * as vhostUser from "./lib/wire/vhost_user/vhost_user.ts";
 export { startTap } from "./lib/tap/tap.ts";
 export type { Tap, TapEvent, TapOptions } from "./lib/tap/tap.ts";
-export type { ConnectionState, MemorySlot } from "./lib/tap/connection.ts";
+export type { ConnectionState, Inflight, KnownConfig, MemorySlot } from "./lib/tap/connection.ts";
+export type { LayoutJson } from "./lib/tap/layout.ts";
+export type { LinkSide } from "./lib/tap/link.ts";
+export type { Relay, RelayEnd } from "./lib/tap/relay.ts";
 export type { Vring, VringAreas } from "./lib/tap/vring.ts";
 export { startSink } from "./lib/tap/sink.ts";
 export type { Sink, SinkOptions } from "./lib/tap/sink.ts";

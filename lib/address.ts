@@ -5,7 +5,8 @@
  * @module
  */
 
-declare const space: unique symbol;
+/** Brands an address with its space. It exists for the compiler alone. */
+export declare const space: unique symbol;
 
 /** Guest physical address (GPA), in bytes. What descriptors carry unless an IOMMU stands between. */
 export type GuestAddress = bigint & { readonly [space]: "guest" };

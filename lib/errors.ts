@@ -10,12 +10,19 @@ export type MemoryFault = "hole" | "outside" | "unreadable" | "read-only" | "ove
 
 /** An access to guest memory that the caller required to succeed did not. */
 export class GuestMemoryError extends Error {
+  /** Always `GuestMemoryError`. */
   override readonly name = "GuestMemoryError";
+  /** Its message names the operation, the range, the memory and the fault. */
   constructor(
+    /** What was wanted. */
     readonly operation: "read" | "write" | "map",
+    /** Name of the memory, such as its target. */
     readonly memory: string,
+    /** First guest address of the access. */
     readonly address: bigint,
+    /** Bytes of the access. */
     readonly length: bigint,
+    /** What stood in the way. */
     readonly kind: MemoryFault,
     /** Name of the errno where `kind` is `unreadable`. */
     readonly errno: string | null = null,
@@ -27,13 +34,17 @@ export class GuestMemoryError extends Error {
 
 /** A peer spoke a protocol wrongly. */
 export class ProtocolError extends Error {
+  /** Always `ProtocolError`. */
   override readonly name = "ProtocolError";
+  /** Its message names the protocol, the item, and both values. */
   constructor(
     /** `qmp`, `vhost-user`, `ivshmem`, `xenstore`, `layout` … */
     readonly protocol: string,
     /** The message or field at fault. */
     readonly item: string,
+    /** What the protocol asks for. */
     readonly wanted: string,
+    /** What came. */
     readonly got: string,
     /** Byte offset in the stream or file where that is known. */
     readonly offset: number | null = null,
@@ -48,11 +59,15 @@ export type SourceFailure = "not-found" | "permission" | "unsupported" | "busy" 
 
 /** A target could not be located or attached. */
 export class SourceError extends Error {
+  /** Always `SourceError`. */
   override readonly name = "SourceError";
+  /** Its message is `SCHEME: STAGE: TEXT`. */
   constructor(
+    /** Scheme of the target, or the verb's name. */
     readonly scheme: string,
     /** What was being done: `parse`, `open`, `connect`, `read memory layout` … */
     readonly stage: string,
+    /** Why, for a program. */
     readonly kind: SourceFailure,
     /** What is wrong, naming the object. */
     text: string,
@@ -69,12 +84,15 @@ export class SourceError extends Error {
  * not import ffi recognises it by this shape.
  */
 export interface SyscallFailure {
+  /** Always `SyscallError`. */
   readonly name: "SyscallError";
+  /** The call: `open`, `ioctl`. */
   readonly call: string;
   /** errno by name, such as `EACCES`. */
   readonly errno: string;
   /** The object: a path, an fd, an ioctl's name. */
   readonly subject: string;
+  /** All of it in one line. */
   readonly message: string;
 }
 

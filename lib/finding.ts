@@ -42,6 +42,7 @@ export type FindingCode = (typeof FINDING_CODES)[number];
 
 /** One violation: what, where, and the section of the standard that says so. */
 export interface Finding {
+  /** What was violated: stable, for programs. */
   readonly code: FindingCode;
   /** Where it stands, for a person: `descriptor 7`, `available ring`, `descriptor 3, entry 1`. */
   readonly place: string;

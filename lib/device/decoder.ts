@@ -9,9 +9,11 @@ import type { Layout } from "./kind.ts";
 
 /** One buffer of a chain as the decoder sees it: a bounded copy is made only of what is asked for. */
 export interface BufferPart {
+  /** Guest physical address of the first byte. */
   readonly address: bigint;
   /** Bytes, as the descriptor says (not all need be readable). */
   readonly length: number;
+  /** Device-writable; else device-readable. */
   readonly writable: boolean;
 }
 
@@ -57,7 +59,9 @@ export type Field = string | number | boolean | null | readonly Field[] | {
 
 /** A decoded request. `type` is the standard's name, or the number where it has none. */
 export interface DecodedRequest {
+  /** Short name of the device type, such as `blk`. */
   readonly device: string;
+  /** The request's name in the standard, such as `IN`, or its number. */
   readonly type: string;
   /** One line for a person, not escaped: renderers escape whatever the guest wrote. */
   readonly summary: string;
@@ -78,6 +82,8 @@ export interface DeviceType {
   /**
    * Configuration space, where the device has one; `config_space.ts` decodes it. A function where
    * its first bytes decide on what follows.
+   *
+   * @internal
    */
   readonly config?: Layout | ((bytes: Uint8Array) => Layout);
   /** Name of a queue: `rx0`, `ctrl`, `request0`. Never throws. */

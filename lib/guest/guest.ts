@@ -8,6 +8,7 @@ import type { XenQueue } from "./xen_queue.ts";
 
 /** Where a device sits, in its bus's own words. */
 export interface BusPlace {
+  /** The bus; `none` where the source does not tell. */
   readonly kind: "pci" | "mmio" | "ccw" | "xen" | "vhost-user" | "none";
   /** `0000:00:03.0`, `fe003e00`, `0.0.0001`, `vbd-51712`; empty where unknown. */
   readonly id: string;
@@ -15,6 +16,7 @@ export interface BusPlace {
 
 /** One queue of a device. `name@target` is what the other verbs take. */
 export interface Queue {
+  /** The queue's number, from 0, as the device counts. */
   readonly index: number;
   /** From the device type: `rx0`, `ctrl`, `request0`. */
   readonly name: string;
@@ -24,7 +26,11 @@ export interface Queue {
   readonly note: string;
   /** Where the queue's two notifications can be observed or made: see `lib/kick`. */
   readonly notifier?: QueueNotifier;
-  /** A shared ring of Xen instead of a virtqueue; `ring` is null then. */
+  /**
+   * A shared ring of Xen instead of a virtqueue; `ring` is null then.
+   *
+   * @internal
+   */
   readonly xen?: XenQueue;
 }
 
@@ -32,7 +38,9 @@ export interface Queue {
 export interface QueueNotifier {
   /** fd numbers in process `pid`. */
   readonly pid: number;
+  /** The eventfd that carries kicks, driver to device; null where it is not known. */
   readonly kickFd: number | null;
+  /** The eventfd that carries calls, device to driver; null where it is not known. */
   readonly callFd: number | null;
 }
 
@@ -42,6 +50,7 @@ export interface Device {
   readonly name: string;
   /** virtio device id; 0 where it is none. */
   readonly type: number;
+  /** Where it sits. */
   readonly bus: BusPlace;
   /** virtio status byte, or null where unknown. */
   readonly status: number | null;
@@ -49,6 +58,7 @@ export interface Device {
   readonly features: bigint;
   /** Data path outside the VMM: `vhost-user`, `vhost-kernel`; null for none. */
   readonly vhost: string | null;
+  /** All queues that are known, by index, ascending. */
   readonly queues: readonly Queue[];
   /** Where its registers are, seen from inside the guest; undefined where that is not known. */
   readonly areas?: readonly DeviceArea[];
@@ -76,13 +86,17 @@ export interface DeviceArea {
 export interface Guest {
   /** Target without device: `qemu:4242`. */
   readonly target: string;
+  /** What the hypervisor or its operator calls it; empty where it has no name. */
   readonly name: string;
   /** `qemu`, `demo`, `xen` … */
   readonly kind: string;
+  /** The VMM's process on this host; null where there is none or it is not known. */
   readonly pid: number | null;
   /** `running`, `paused` …, or empty. */
   readonly state: string;
+  /** Bytes of RAM; null where that is not known without attaching. */
   readonly memory: bigint | null;
+  /** Its devices, those without readable rings included. */
   readonly devices: readonly Device[];
   /** Why devices could not be listed, and the remedy; empty where they could. */
   readonly note: string;

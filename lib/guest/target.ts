@@ -13,6 +13,7 @@ export interface Target {
   readonly scheme: string;
   /** Path, pid, socket, domain id …; for a session `NAME@SESSION`. */
   readonly what: string;
+  /** A device's name; null for all. */
   readonly device: string | null;
   /** A queue's index or its name; null for all. */
   readonly queue: string | null;

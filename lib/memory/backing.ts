@@ -15,7 +15,9 @@ export interface CopyResult {
 
 /** A range [start, end) of offsets that holds data; between extents are file holes that read as zeros. */
 export interface Extent {
+  /** First byte with data, inclusive. */
   readonly start: number;
+  /** First byte after it, exclusive. */
   readonly end: number;
 }
 
@@ -61,9 +63,13 @@ export class BufferBacking implements WritableBacking {
   readonly length: number;
   readonly #bytes: Uint8Array;
 
+  /** Over all of a buffer. Nothing is copied, and the buffer is not kept from changing. */
   constructor(
+    /** The bytes. */
     readonly buffer: ArrayBufferLike,
+    /** What it is, for people. */
     readonly label = "buffer",
+    /** Bytes per page; informational. */
     readonly pageSize = 4096,
   ) {
     this.length = buffer.byteLength;

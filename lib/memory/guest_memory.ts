@@ -30,6 +30,7 @@ export type MemorySpan =
 
 /** A part of one region: what a stretch of guest addresses resolves to. */
 export interface Slice {
+  /** Guest address of the first byte. */
   readonly address: bigint;
   /** Bytes; at most what was asked for. */
   readonly length: number;
@@ -44,6 +45,7 @@ export type RangeStatus = "ok" | "hole" | "outside" | "unreadable";
 
 /** Read-only view of a guest's memory through a table. */
 export class GuestMemory {
+  /** Reads through a table; the name is for messages. */
   constructor(readonly table: RegionTable, readonly name = "guest memory") {}
 
   /**

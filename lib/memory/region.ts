@@ -11,12 +11,15 @@ export type Access = "ro" | "rw";
 
 /** [guest, guest + length) is backed by [offset, offset + length) of `backing`. */
 export interface Region {
+  /** First guest address, inclusive. */
   readonly guest: GuestAddress;
   /** Bytes; greater than 0. */
   readonly length: bigint;
+  /** The bytes behind it. */
   readonly backing: Backing;
   /** Offset of the region's first byte in its backing. */
   readonly offset: number;
+  /** What may be done through this table. */
   readonly access: Access;
   /** `ram0`, `pc.bios`, `region 2`: what the source calls it. */
   readonly name: string;

@@ -9,6 +9,7 @@ export type RingFormat = "split" | "packed";
 
 /** Everything about a queue that its memory does not say itself. */
 export interface RingConfig {
+  /** Split or packed. */
   readonly format: RingFormat;
   /** Entries: 1 to 32768; a power of two for split rings. */
   readonly size: number;
@@ -39,7 +40,9 @@ export interface RingConfig {
 
 /** A position in a ring. Split rings ignore `wrap`, and only `start` of a packed one needs it. */
 export interface RingPosition {
+  /** Split: free-running index, 0 to 65535. Packed: slot, 0 to size - 1. */
   readonly index: number;
+  /** Packed: the wrap counter that goes with it (2.8.1). */
   readonly wrap: boolean;
 }
 

@@ -32,12 +32,15 @@ export interface TakenBuffer {
 
 /** Where a device stands: the next buffer to take, and the next to use. */
 export interface DevicePosition {
+  /** Where the next buffer is taken. */
   readonly available: RingPosition;
+  /** Where the next used buffer is written. */
   readonly used: RingPosition;
 }
 
 /** The device's side of a queue, split or packed. */
 export interface DeviceQueue {
+  /** What it was opened with. */
   readonly config: RingConfig;
   /** Buffers taken and not yet given back. */
   readonly inFlight: number;

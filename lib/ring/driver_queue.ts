@@ -30,6 +30,7 @@ export interface AddOptions {
 
 /** The driver's side of a queue, split or packed. `T` is what the caller knows a buffer by. */
 export interface DriverQueue<T> {
+  /** What it was opened with. */
   readonly config: RingConfig;
   /** Descriptors that are free. */
   readonly free: number;
@@ -60,7 +61,9 @@ export interface DriverOptions {
 
 /** Guest memory for indirect tables: `size` tables of `entries` descriptors, 16 bytes each. */
 export interface TableArea {
+  /** Guest address of the first table; a multiple of 16. */
   readonly address: bigint;
+  /** Descriptors of one table: the longest buffer that can be indirect. */
   readonly entries: number;
 }
 

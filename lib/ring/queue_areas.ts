@@ -11,9 +11,11 @@ import { areaShapes } from "./spec.ts";
 
 /** A part of a buffer. Readable and writable are from the device's side. */
 export interface Segment {
+  /** Guest address of the first byte. */
   readonly address: bigint;
   /** Bytes; less than 2^32. */
   readonly length: number;
+  /** The device may write it; else it may read it. */
   readonly writable: boolean;
 }
 

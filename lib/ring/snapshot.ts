@@ -26,6 +26,7 @@ export interface ChainDescriptor {
   readonly writable: boolean;
   /** Index of the next descriptor, or null at the end. */
   readonly next: number | null;
+  /** Where [address, address + length) resolves. */
   readonly status: RangeStatus;
 }
 
@@ -41,11 +42,15 @@ export interface DescriptorChain {
   readonly readable: number;
   /** Bytes of the writable descriptors. */
   readonly writable: number;
+  /** The descriptors are those of an indirect table (2.7.5.3, 2.8.7). */
   readonly indirect: boolean;
+  /** Whose it is. */
   readonly state: ChainState;
   /** Bytes the device says it wrote, for used chains; else null. */
   readonly written: number | null;
+  /** In the order of the chain, up to the fault where there is one. */
   readonly descriptors: readonly ChainDescriptor[];
+  /** What is wrong with this chain. */
   readonly findings: readonly Finding[];
 }
 
@@ -55,8 +60,11 @@ export interface DescriptorChain {
  * Packed: `index` is that side's slot, `flags` of its event suppression, `event` its desc_event_off.
  */
 export interface RingSide {
+  /** Split: free-running, 0 to 65535. Packed: slot. */
   readonly index: number;
+  /** Split: the area's flags field. Packed: desc_event_flags. */
   readonly flags: number;
+  /** Where that side wants to be notified; null where it does not say so. */
   readonly event: number | null;
   /** Packed: the wrap counter that goes with `index`; null for split rings. */
   readonly wrap: boolean | null;
@@ -88,10 +96,13 @@ export interface RingIndices {
  * See `positions.ts` for how they count.
  */
 export interface RingPositions {
+  /** How far the driver made buffers available. */
   available: number;
+  /** How far the device used them. */
   used: number;
   /** As in {@linkcode RingIndices}. */
   inFlight: number;
+  /** As in {@linkcode RingIndices}. */
   exact: boolean;
 }
 
@@ -107,7 +118,9 @@ export interface Suppression {
 
 /** One reading of a ring. */
 export interface RingSnapshot extends RingIndices {
+  /** What was walked. */
   readonly config: RingConfig;
+  /** Which notifications are wanted. */
   readonly suppression: Suppression;
   /** How many chains were walked. */
   readonly chainCount: number;
@@ -137,6 +150,7 @@ export interface SnapshotOptions {
 
 /** A ring that can be read. `openRing` in `ring.ts` makes one. */
 export interface Ring {
+  /** What it was opened with. */
   readonly config: RingConfig;
   /** What is wrong with the configuration itself; with any of these `indices` may be null. */
   readonly findings: readonly Finding[];

@@ -42,11 +42,13 @@ export const VERDICTS: readonly Verdict[] = [
 
 /** An eventfd as /proc/PID/fdinfo shows it: how many notifications nobody has taken yet. */
 export interface NotifierReading {
+  /** Counter of the eventfd. */
   readonly pending: bigint;
 }
 
 /** One look at a queue. */
 export interface QueueReading {
+  /** Where both sides stood. */
   readonly indices: RingIndices;
   /** Kick fd, driver to device; null where it is not known. */
   readonly kick: NotifierReading | null;
@@ -74,6 +76,7 @@ export interface QueueObservation {
 
 /** The answer. */
 export interface Diagnosis {
+  /** What the queue is stuck on, if it is. */
   readonly verdict: Verdict;
   /** Who must act for the queue to go on. */
   readonly turn: "driver" | "device" | "nobody";

@@ -19,7 +19,9 @@ export interface OpenOptions {
   readonly write?: boolean;
   /** Layout file; default none. */
   readonly layout?: string | null;
+  /** Ends slow work; default none. */
   readonly signal?: AbortSignal | null;
+  /** Is told which path was taken and why; default nobody. */
   readonly log?: (line: string) => void;
   /** Default: what `log` gets. See `AttachOptions.notice`. */
   readonly notice?: (line: string) => void;
@@ -27,9 +29,17 @@ export interface OpenOptions {
   readonly add?: readonly string[];
   /** What is added may take the place of memory that is there. Default false. */
   readonly replace?: boolean;
-  /** What `NAME@this` names: see `AttachOptions.session`. */
+  /**
+   * What `NAME@this` names: see `AttachOptions.session`.
+   *
+   * @internal
+   */
   readonly session?: AttachOptions["session"];
-  /** Default: the real system calls. */
+  /**
+   * Default: the real system calls.
+   *
+   * @internal
+   */
   readonly sys?: Sys;
 }
 
@@ -61,7 +71,9 @@ async function openOne(text: string, options: OpenOptions): Promise<Attachment> 
 
 /** What {@linkcode findGuests} found, and what it could not look at. */
 export interface Found {
+  /** In the order of the sources. */
   readonly guests: readonly Guest[];
+  /** Sources that could not look, and why. */
   readonly problems: readonly { readonly scheme: string; readonly text: string }[];
 }
 

@@ -14,6 +14,11 @@ import type { Holder } from "../session/holder.ts";
 
 /** What the caller of attach wants. */
 export interface AttachOptions {
+  /**
+   * The system calls.
+   *
+   * @internal
+   */
   readonly sys: Sys;
   /** Asks for writable mappings. Without it every fd is O_RDONLY and every mapping PROT_READ. */
   readonly write: boolean;
@@ -25,7 +30,11 @@ export interface AttachOptions {
   readonly log: (line: string) => void;
   /** What a person who waits has to know now. Absent: goes to `log`. */
   readonly notice?: (line: string) => void;
-  /** What this process holds for the script it runs: `NAME@this`. Absent elsewhere. */
+  /**
+   * What this process holds for the script it runs: `NAME@this`. Absent elsewhere.
+   *
+   * @internal
+   */
   readonly session?: Pick<Holder, "session" | "get"> | null;
 }
 
@@ -37,11 +46,13 @@ export interface FindGuestsOptions extends AttachOptions {
 
 /** A guest's memory and rings, held until disposed. Close order is the reverse of opening. */
 export interface Attachment extends AsyncDisposable {
+  /** What was attached. */
   readonly target: Target;
   /** Where `target` names something held by a session: the target that was mapped there. */
   readonly origin?: string;
   /** The process that serves the guest, where the target does not name it. */
   readonly pid?: number;
+  /** All of its memory, for reading. A refresh may put a new one in its place. */
   readonly memory: GuestMemory;
   /** null unless attached with `write`. */
   readonly writable: WritableGuestMemory | null;
@@ -72,11 +83,13 @@ export interface Interrupts {
 
 /** A command channel into the VMM. */
 export interface Monitor {
+  /** Runs a command and gives what it returns. Throws `SourceError` where the answer is an error. */
   execute(command: string, args?: Record<string, unknown>): Promise<unknown>;
 }
 
 /** One scheme. */
 export interface Source {
+  /** The word before the colon of its targets. */
   readonly scheme: string;
   /** One line for the manual. */
   readonly summary: string;

@@ -28,6 +28,7 @@ import { freshVring, learnVring, type Vring, vringFds, vringIndex } from "./vrin
 
 /** A region and the file behind it. */
 export interface MemorySlot {
+  /** As the message has it. */
   readonly region: WireRegion;
   /** null where the message brought none. */
   readonly fd: number | null;
@@ -35,25 +36,35 @@ export interface MemorySlot {
 
 /** The buffer that records requests in flight. */
 export interface Inflight {
+  /** The file of the buffer, an fd of this process; null where none came along. */
   readonly fd: number | null;
+  /** Bytes. */
   readonly size: bigint;
+  /** Where in the file it starts, in bytes. */
   readonly offset: bigint;
+  /** Queues that it has room for. */
   readonly queueCount: number;
+  /** Entries per queue. */
   readonly queueSize: number;
 }
 
 /** Configuration space as the back-end last told it. */
 export interface KnownConfig {
+  /** Bytes from the start of the configuration space. */
   readonly offset: number;
+  /** A copy of what was told. */
   readonly data: Uint8Array;
 }
 
 /** All that is known of a conversation. Values are null until a message tells them. */
 export interface ConnectionState {
+  /** GET_FEATURES. */
   readonly offeredFeatures: bigint | null;
   /** Negotiated, bit 30 included. */
   readonly features: bigint | null;
+  /** GET_PROTOCOL_FEATURES. */
   readonly offeredProtocolFeatures: bigint | null;
+  /** SET_PROTOCOL_FEATURES. */
   readonly protocolFeatures: bigint | null;
   /** GET_QUEUE_NUM. */
   readonly queueCount: number | null;
@@ -61,6 +72,7 @@ export interface ConnectionState {
   readonly memorySlots: bigint | null;
   /** virtio status, where the STATUS feature carries it. */
   readonly status: number | null;
+  /** GET_CONFIG and SET_CONFIG. */
   readonly config: KnownConfig | null;
   /** In the order the front-end sent them. */
   readonly memory: readonly MemorySlot[];
@@ -70,6 +82,7 @@ export interface ConnectionState {
   readonly customMmap: XenMapping | null;
   /** By index, ascending. */
   readonly vrings: readonly Vring[];
+  /** GET_INFLIGHT_FD and SET_INFLIGHT_FD. */
   readonly inflight: Inflight | null;
   /** IOMMU translations were exchanged: ring addresses are IOVAs. */
   readonly translated: boolean;

@@ -59,6 +59,7 @@ export interface RelayOptions {
 export interface RelayEnd {
   /** Who left or broke the protocol; null where the tap itself was closed. */
   readonly by: Side | "unknown" | null;
+  /** What happened, in a sentence. */
   readonly reason: string;
   /** It broke the protocol. */
   readonly hostile: boolean;
@@ -66,7 +67,9 @@ export interface RelayEnd {
 
 /** See the module. */
 export interface Relay extends Disposable {
+  /** Its number, from 1. */
   readonly connection: number;
+  /** What the conversation has told so far. */
   readonly state: ConnectionState;
   /** Which side of `fds` is the front-end; null before the first message. */
   readonly frontEnd: LinkSide | null;

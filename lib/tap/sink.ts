@@ -7,7 +7,7 @@
  */
 import { closeAll } from "../../ffi/fd.ts";
 import { Poller } from "../../ffi/poller.ts";
-import type { PeerCredentials, Sys } from "../../ffi/sys.ts";
+import { openSys, type PeerCredentials, type Sys } from "../../ffi/sys.ts";
 import { ProtocolError } from "../errors.ts";
 import { absolutePath } from "../source/unix_listener.ts";
 import {
@@ -39,13 +39,24 @@ export interface SinkDevice {
 
 /** Where to serve. */
 export interface SinkOptions {
-  readonly sys: Sys;
+  /**
+   * Default: the real system calls.
+   *
+   * @internal
+   */
+  readonly sys?: Sys;
+  /** Path of the socket to make. */
   readonly listen: string;
   /** A user who may connect beside root and our own: the socket becomes theirs. Default none. */
   readonly allowUid?: number | null;
   /** In which a message that has begun must end. Default 10000. */
   readonly stallMs?: number;
-  /** Default: one that offers everything and does nothing. It shares the sink's poller. */
+  /**
+   * Default: one that offers everything and does nothing. It shares the sink's poller. A device of
+   * your own is served by `serveVhostUser`.
+   *
+   * @internal
+   */
   readonly device?: (poller: Poller) => SinkDevice;
   /** Called after each change of the state, and when the front-end comes or leaves. */
   readonly changed?: (sink: Sink) => void;
@@ -79,7 +90,7 @@ interface Session {
 
 /** Starts to serve. Throws SourceError (`busy`) where the path is taken, and SyscallError. */
 export function startSink(options: SinkOptions): Sink {
-  const { sys, stallMs = 10_000, log = () => {}, changed = () => {} } = options;
+  const { sys = openSys(), stallMs = 10_000, log = () => {}, changed = () => {} } = options;
   using undo = new DisposableStack();
   const poller = new Poller(sys);
   undo.defer(() => void poller.close());

@@ -33,7 +33,11 @@ import {
 
 /** What to tap. */
 export interface TapOptions {
-  /** Default: the real system calls. */
+  /**
+   * Default: the real system calls.
+   *
+   * @internal
+   */
   readonly sys?: Sys;
   /** Path of our socket. */
   readonly listen: string;

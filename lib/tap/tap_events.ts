@@ -21,6 +21,7 @@ export interface TapEvent {
   readonly connection: number | null;
   /** One line for a person. */
   readonly text: string;
+  /** The same for a program. */
   readonly details: { readonly [key: string]: Json };
 }
 

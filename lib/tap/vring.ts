@@ -7,8 +7,11 @@ import type { Message } from "../wire/vhost_user/vhost_user.ts";
 
 /** Where a ring's areas are, in the space that the features say. */
 export interface VringAreas {
+  /** Descriptor area. */
   readonly descriptor: bigint;
+  /** Driver area. */
   readonly available: bigint;
+  /** Device area. */
   readonly used: bigint;
   /** Guest address by which writes to the used ring are logged. */
   readonly log: bigint;
@@ -18,9 +21,11 @@ export interface VringAreas {
 
 /** A ring. Fields are null until a message sets them. fds are numbers of this process. */
 export interface Vring {
+  /** The ring's number. */
   readonly index: number;
   /** Entries. */
   readonly size: number | null;
+  /** SET_VRING_ADDR. */
   readonly areas: VringAreas | null;
   /** Number of SET_VRING_BASE, or of the reply that stopped the ring: see `vring_base.ts`. */
   readonly base: number | null;
@@ -30,9 +35,13 @@ export interface Vring {
   readonly enabled: boolean | null;
   /** The device polls: there is no kick fd. */
   readonly polled: boolean;
+  /** SET_VRING_ENDIAN said so. */
   readonly bigEndian: boolean;
+  /** SET_VRING_KICK. */
   readonly kickFd: number | null;
+  /** SET_VRING_CALL. */
   readonly callFd: number | null;
+  /** SET_VRING_ERR. */
   readonly errorFd: number | null;
 }
 

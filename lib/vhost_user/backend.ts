@@ -51,7 +51,11 @@ export interface VhostUserOptions {
   readonly allowUid?: number | null;
   /** Gets one line for each thing that happens: who came, and why a connection or queue ended. */
   readonly log?: (line: string) => void;
-  /** Default: the real system calls. */
+  /**
+   * Default: the real system calls.
+   *
+   * @internal
+   */
   readonly sys?: Sys;
 }
 

@@ -20,6 +20,7 @@ import { decodeHeader, type Header } from "./header.ts";
 
 /** One message as it came: bytes and fds. Whoever takes it owns the fds. */
 export interface Frame {
+  /** What came before the payload. */
   readonly header: Header;
   /** Header and payload. */
   readonly bytes: Uint8Array;

@@ -8,7 +8,9 @@ import { HEADER_FLAG, HEADER_LENGTH, LIMIT } from "./constants.ts";
 
 /** Request id, flags and payload size. */
 export interface Header {
+  /** Request id. */
   readonly request: number;
+  /** Bits 1..0 version, bit 2 reply, bit 3 an acknowledgement is wanted. */
   readonly flags: number;
   /** Bytes of the payload that follows. */
   readonly size: number;

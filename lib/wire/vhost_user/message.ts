@@ -28,12 +28,15 @@ import { payloadKinds, requestName, requestSpec, type Side } from "./requests.ts
 export interface Message {
   /** Whose requests the channel carries: `front-end` on the main socket. */
   readonly origin: Side;
+  /** Request id. */
   readonly request: number;
   /** `SET_FEATURES`, `CUSTOM_MMAP`, `unknown(99)`. */
   readonly name: string;
+  /** As the header has them. */
   readonly flags: number;
   /** Answers a request, so it was sent by the other side. */
   readonly reply: boolean;
+  /** What it carries. */
   readonly payload: Payload;
   /** Bytes after what is known of the payload: padding, or a later version's fields. */
   readonly rest: Uint8Array;

@@ -16,13 +16,17 @@
 
 /** A position in a packed ring, or a split ring's free-running index with `wrap` false. */
 export interface VringPosition {
+  /** Split: free-running index. Packed: slot. */
   readonly index: number;
+  /** Packed: wrap counter. */
   readonly wrap: boolean;
 }
 
 /** Both positions that a packed base carries. */
 export interface PackedBase {
+  /** The next descriptor to take. */
   readonly available: VringPosition;
+  /** The next descriptor to use. */
   readonly used: VringPosition;
 }
 

@@ -31,6 +31,7 @@ export interface XenMapping {
   readonly kind: "unix" | "foreign" | "grant";
   /** false: only around each access, page by page. */
   readonly inAdvance: boolean;
+  /** The domain whose memory it is; 0 for `unix`. */
   readonly domid: number;
 }
 
