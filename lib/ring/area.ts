@@ -17,6 +17,9 @@ interface Piece {
 /** Bytes of an area, wherever they lie; read-only. */
 export class Area {
   readonly #pieces: readonly Piece[];
+  // Of the only piece, where there is but one: what is read most often is near at hand.
+  readonly #backing: Backing | null;
+  readonly #offset: number;
   #buffer: ArrayBufferLike | null = null;
   #bytes: Uint8Array = new Uint8Array(0);
   #words: Uint16Array = new Uint16Array(0);
@@ -24,6 +27,8 @@ export class Area {
 
   private constructor(pieces: readonly Piece[], readonly length: number) {
     this.#pieces = pieces;
+    this.#backing = pieces.length === 1 ? pieces[0].backing : null;
+    this.#offset = pieces[0]?.offset ?? 0;
   }
 
   /** Locates an area; null where a part of it is outside memory. `space` says which address it is. */
@@ -117,9 +122,9 @@ export class Area {
 
   /** The area in place, or null. Views are made again only when the backing's buffer is another. */
   #live(): Uint8Array | null {
-    if (this.#pieces.length !== 1) return null;
-    const { backing, offset, length } = this.#pieces[0];
-    const buffer = backing.live(offset, length);
+    if (this.#backing === null) return null;
+    const [offset, length] = [this.#offset, this.length];
+    const buffer = this.#backing.live(offset, length);
     if (buffer === null) return null;
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;

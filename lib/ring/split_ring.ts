@@ -16,6 +16,7 @@ import type {
   Ring,
   RingIndices,
   RingPositions,
+  RingSide,
   RingSnapshot,
   SnapshotOptions,
   Suppression,
@@ -27,9 +28,14 @@ import { splitSuppression } from "./suppression.ts";
 import { unreadable } from "./unreadable.ts";
 import { UsedRing } from "./used_ring.ts";
 
+/** Before the first reading. */
+const UNREAD: RingSide = { index: NaN, flags: 0, event: null, wrap: null, eventWrap: null };
+
 /** A split ring. `openRing` makes one after checking its configuration. */
 export class SplitRing implements Ring {
   readonly #eventIndex: boolean;
+  #available: RingSide = UNREAD;
+  #used: RingSide = UNREAD;
 
   constructor(
     readonly memory: GuestMemory,
@@ -134,11 +140,17 @@ export class SplitRing implements Ring {
     const usedEvent = this.#eventIndex ? driver.load16(AVAIL.RING + 2 * size) : null;
     const availEvent = this.#eventIndex ? device.load16(USED.RING + USED.ELEMENT * size) : null;
     if (flags === null || usedFlags === null) return null;
-    return {
-      available: { index: available, flags, event: usedEvent, wrap: null, eventWrap: null },
-      used: { index: used, flags: usedFlags, event: availEvent, wrap: null, eventWrap: null },
-    };
+    this.#available = sideOf(this.#available, available, flags, usedEvent);
+    this.#used = sideOf(this.#used, used, usedFlags, availEvent);
+    return { available: this.#available, used: this.#used };
   }
+}
+
+/** The same object where nothing has changed: most rings stand still most of the time. */
+function sideOf(before: RingSide, index: number, flags: number, event: number | null): RingSide {
+  return before.index === index && before.flags === flags && before.event === event
+    ? before
+    : { index, flags, event, wrap: null, eventWrap: null };
 }
 
 /** Whether a free-running index comes before another: by less than half of all there are. */

@@ -34,6 +34,9 @@ export interface QueueRates extends RingRates, Judgement {
 export class FollowedQueue implements JudgedQueue {
   /** The last reading that a report was made of. */
   indices: RingIndices | null = null;
+  /** The last report, while the queue is idle; and when all of the ring was read. */
+  #idle: Writable<QueueRates> | null = null;
+  #read = -Infinity;
 
   constructor(
     readonly selected: SelectedQueue,
@@ -58,8 +61,14 @@ export class FollowedQueue implements JudgedQueue {
     return { kick, call: readNotifier(this.sys, pid, callFd) };
   }
 
-  /** A last reading, and what came of all since the last report. */
+  /**
+   * A last reading, and what came of all since the last report. Of a queue that is idle and stays so
+   * it is the object of the report before, brought up to date; flags and event indices of such a queue
+   * are read once a second.
+   */
   report(moment: Moment): QueueRates {
+    const idle = this.#stillIdle(moment);
+    if (idle !== null) return idle;
     const { ring, sampler } = this;
     const { target, device, queue } = this.selected;
     const indices = ring.indices();
@@ -68,9 +77,8 @@ export class FollowedQueue implements JudgedQueue {
     sampler.observe(indices === null ? null : POSITIONS, moment.now);
     const rates = sampler.report(moment.now, indices);
     const { verdict, evidence } = this.judge.judge(rates, this, moment);
-    const suppression = indices === null ? NOTHING_WANTED : ring.suppression(indices);
     // Member by member: a spread costs more than all of the reading.
-    return {
+    const report = {
       elapsed: rates.elapsed,
       samples: rates.samples,
       indices,
@@ -87,8 +95,24 @@ export class FollowedQueue implements JudgedQueue {
       device,
       queue,
       config: ring.config,
-      suppression,
+      suppression: indices === null ? NOTHING_WANTED : ring.suppression(indices),
     };
+    this.#read = moment.now;
+    this.#idle = isAtRest(report) ? report : null;
+    return report;
+  }
+
+  #stillIdle({ now, halted }: Moment): QueueRates | null {
+    const report = this.#idle;
+    if (report === null || now - this.#read >= FULL || halted !== null) return null;
+    if (this.findings.length > 0 || !this.ring.positions(POSITIONS)) return null;
+    this.sampler.observe(POSITIONS, now);
+    const still = this.sampler.reportStill(now);
+    if (still === null) return null;
+    report.elapsed = still.elapsed;
+    report.samples = still.samples;
+    report.usedAverage = still.usedAverage;
+    return report;
   }
 
   /** The same queue as the guest describes it now; its history stays. */
@@ -96,6 +120,16 @@ export class FollowedQueue implements JudgedQueue {
     const { sys, sampler, judge, inspection } = this;
     return new FollowedQueue(selected, ring, memory, sys, sampler, judge, inspection);
   }
+}
+
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
+
+/** Milliseconds between two whole readings of an idle queue. */
+const FULL = 1000;
+
+/** Whether nothing is with the device, and nothing moved. */
+function isAtRest({ verdict, indices, availableRate, usedRate }: QueueRates): boolean {
+  return verdict === "idle" && indices?.inFlight === 0 && availableRate === 0 && usedRate === 0;
 }
 
 /** Filled and used at once. */

@@ -29,8 +29,9 @@ export interface RoundOptions {
 
 /** Rounds in an interval, where they are cheap enough. */
 const ROUNDS = 20;
-/** Longest time between two rounds, in milliseconds. */
+/** Longest time between two rounds, in milliseconds, and where rings are so many that it costs much. */
 const LONGEST = 50;
+const LONGEST_MANY = 100;
 /** Part of one processor that rounds of all rings may take, and those of the fast ones. */
 const SHARE = 0.03;
 const FAST_SHARE = 0.1;
@@ -71,7 +72,7 @@ export class Rounds {
   #round(rings: readonly SampledRing[], now: number): void {
     this.#read(rings, now);
     const cost = performance.now() - now;
-    const long = Math.max(this.#longest, Math.min(LONGEST, cost / SHARE));
+    const long = Math.max(this.#longest, Math.min(LONGEST_MANY, cost / SHARE));
     this.#next = now + Math.max(distance(this.#turn++, long), cost / FAST_SHARE);
     this.#hot.length = 0;
     for (const one of rings) if (one.sampler.pace() < long) this.#hot.push(one);

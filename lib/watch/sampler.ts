@@ -73,102 +73,122 @@ const PER_MILLISECOND = 16;
 /** Numbers that each class holds. */
 const [TIME, AVAILABLE, USED, LONGEST, FIELDS] = [0, 1, 2, 3, 4];
 
+/**
+ * Everything that is kept of a ring, as numbers side by side: ten thousand rings are read in a
+ * millisecond or two only where each takes a few cache lines.
+ */
+const enum At {
+  /** The last reading: positions, what is in flight, when, and how long after the one before. */
+  available,
+  used,
+  inFlight,
+  time,
+  elapsed,
+  /** When the used position was last seen to move, or nothing was with the device. */
+  usedMoved,
+  /** Of this report's time: its start, readings, most in flight. */
+  start,
+  samples,
+  worst,
+  /** All of the time between readings, believed or not; how many there were, how many went too far. */
+  all,
+  count,
+  far,
+  /** Of the times shorter than the one before: how far the faster side moved, and in how long. */
+  shortMoved,
+  shortElapsed,
+  /** Of the times without any movement that are not sorted yet: their sum, and the longest. */
+  still,
+  stillLongest,
+  /** Of the report before: positions per millisecond by the short times, and its part of `far`. */
+  rateBefore,
+  doubtBefore,
+  /** Since the first reading, without the gaps. */
+  totalUsed,
+  totalTime,
+  spans,
+}
+
 /** Follows one ring. Taking a reading allocates nothing. */
 export class RingSampler {
   readonly #modulus: number;
   readonly #age = new AgeTracker();
-  /** {@linkcode FIELDS} numbers per class. */
-  readonly #spans = new Float64Array(CLASSES * FIELDS);
-
-  // The last reading.
+  readonly #at = new Float64Array(At.spans + CLASSES * FIELDS);
   #known = false;
-  #available = 0;
-  #used = 0;
-  #inFlight = 0;
   #exact = true;
-  #time = NaN;
-  /** Milliseconds since the one before. */
-  #elapsed = 0;
-  /** When the used position was last seen to move, or nothing was with the device. */
-  #usedMoved = NaN;
-
-  // Of this report's time.
-  #start = NaN;
-  #samples = 0;
-  #worst = 0;
-  /** All of the time between readings, believed or not. */
-  #all = 0;
-  /** Times between readings, and those in which a position was seen to move too far. */
-  #count = 0;
-  #far = 0;
-  /** Of the times shorter than the one before: how far the faster side moved, and in how long. */
-  #shortMoved = 0;
-  #shortElapsed = 0;
-
-  /** Positions per millisecond, by the short times of the report before; and its part of `#far`. */
-  #rateBefore = 0;
-  #doubtBefore = 0;
-  #totalUsed = 0;
-  #totalTime = 0;
+  /** Something moved in this report's time: else there is nothing sorted. */
+  #moved = false;
 
   constructor(config: RingConfig) {
     this.#modulus = positionModulus(config);
+    this.#at[At.start] = NaN;
   }
 
   /** Takes a reading made at `now`, in milliseconds of a steady clock; null where there was none. */
   observe(positions: RingPositions | null, now: number): void {
-    if (this.#samples++ === 0 && Number.isNaN(this.#start)) this.#start = now;
-    if (positions === null) {
-      this.#known = false;
-      this.#usedMoved = now;
-      this.#inFlight = 0;
-      return;
-    }
+    const at = this.#at;
+    if (at[At.samples]++ === 0 && Number.isNaN(at[At.start])) at[At.start] = now;
+    if (positions === null) return this.#lose(now);
     const { available, used, inFlight } = positions;
-    if (this.#known) this.#step(available, used, inFlight, Math.max(0, now - this.#time));
-    else this.#begin(inFlight, now);
-    if (inFlight > this.#worst) this.#worst = inFlight;
-    this.#available = available;
-    this.#used = used;
-    this.#inFlight = inFlight;
+    if (!this.#known) {
+      this.#begin(inFlight, now);
+    } else {
+      const elapsed = Math.max(0, now - at[At.time]);
+      this.#pass(elapsed);
+      if (available === at[At.available] && used === at[At.used]) this.#stand(elapsed);
+      else this.#step(available, used, inFlight, elapsed);
+      const idle = inFlight === 0 || at[At.inFlight] === 0;
+      if (idle || used !== at[At.used]) at[At.usedMoved] = now;
+    }
+    if (inFlight > at[At.worst]) at[At.worst] = inFlight;
+    at[At.available] = available;
+    at[At.used] = used;
+    at[At.inFlight] = inFlight;
+    at[At.time] = now;
     this.#exact = positions.exact;
-    this.#time = now;
   }
 
   /** What happened since the last report, and a new start. `indices` are those of the last reading. */
   report(now: number, indices: RingIndices | null): RingRates {
-    const rate = this.#rate();
+    const at = this.#at;
     const doubtful = this.#doubt() > DOUBT;
-    const limit = doubtful ? -1 : this.#modulus * BELIEVED;
-    let [time, available, used] = [0, 0, 0];
-    const spans = this.#spans;
-    for (let at = 0; at < spans.length; at += FIELDS) {
-      if (
-        spans[at + TIME] === 0 && spans[at + LONGEST] === 0 || rate * spans[at + LONGEST] >= limit
-      ) {
-        continue;
-      }
-      time += spans[at + TIME];
-      available += spans[at + AVAILABLE];
-      used += spans[at + USED];
-    }
-    this.#totalUsed += used;
-    this.#totalTime += time;
-    const known = time > this.#all / 2 ? time : 0;
+    const { time, available, used } = this.#believed(doubtful ? -1 : this.#modulus * BELIEVED);
+    const all = at[At.all];
+    at[At.totalUsed] += used;
+    at[At.totalTime] += time;
+    const known = time > all / 2 ? time : 0;
+    const waiting = this.#waiting(now);
     const rates = {
-      elapsed: Number.isNaN(this.#start) ? 0 : now - this.#start,
-      samples: this.#samples,
+      elapsed: Number.isNaN(at[At.start]) ? 0 : now - at[At.start],
+      samples: at[At.samples],
       indices,
       availableRate: perSecond(available, known),
       usedRate: perSecond(used, known),
-      usedAverage: perSecond(this.#totalUsed, this.#totalTime),
-      inFlightWorst: this.#worst,
-      gap: this.#far > 0 || doubtful || time < this.#all * (1 - 1e-9),
-      waiting: this.#waiting(now),
-      oldest: !this.#known ? null : this.#exact ? this.#age.oldest(now) : this.#waiting(now),
+      usedAverage: perSecond(at[At.totalUsed], at[At.totalTime]),
+      inFlightWorst: at[At.worst],
+      gap: at[At.far] > 0 || doubtful || time < all * (1 - 1e-9),
+      waiting,
+      oldest: !this.#known ? null : this.#exact ? this.#age.oldest(now) : waiting,
     };
     this.#restart(now);
     return rates;
+  }
+
+  /**
+   * The same, in short and without making anything, where nothing moved and that is sure: what is left
+   * to tell, valid until the next call. Null elsewhere; then `report` is to be asked.
+   */
+  reportStill(now: number): StillRates | null {
+    const at = this.#at;
+    const sure = !this.#moved && this.#known && at[At.far] === 0 && this.#doubt() <= DOUBT &&
+      this.#rate() * at[At.stillLongest] < this.#modulus * BELIEVED;
+    if (!sure) return null;
+    at[At.totalTime] += at[At.still];
+    STILL.elapsed = now - at[At.start];
+    STILL.samples = at[At.samples];
+    STILL.usedAverage = perSecond(at[At.totalUsed], at[At.totalTime]);
+    this.#restart(now);
+    return STILL;
   }
 
   /** Milliseconds between two readings that this ring wants now; Infinity where it stands still. */
@@ -177,72 +197,139 @@ export class RingSampler {
     return rate === 0 ? Infinity : this.#modulus * STRIDE / rate;
   }
 
+  /** The ring could not be read. */
+  #lose(now: number): void {
+    this.#known = false;
+    this.#at[At.usedMoved] = now;
+    this.#at[At.inFlight] = 0;
+  }
+
   #begin(inFlight: number, now: number): void {
     this.#known = true;
-    this.#elapsed = 0;
-    this.#usedMoved = now;
+    this.#at[At.elapsed] = 0;
+    this.#at[At.usedMoved] = now;
     this.#age.start(inFlight, now);
   }
 
+  /** Time passed between two readings. Those at one look at the clock have none between them. */
+  #pass(elapsed: number): void {
+    const at = this.#at;
+    at[At.all] += elapsed;
+    at[At.count]++;
+    if (elapsed === 0) return;
+    if (elapsed < at[At.elapsed]) at[At.shortElapsed] += elapsed;
+  }
+
+  /** Nothing moved, as far as can be seen. */
+  #stand(elapsed: number): void {
+    const at = this.#at;
+    at[At.still] += elapsed;
+    if (elapsed > at[At.stillLongest]) at[At.stillLongest] = elapsed;
+    if (elapsed > 0) at[At.elapsed] = elapsed;
+  }
+
   #step(available: number, used: number, inFlight: number, elapsed: number): void {
+    const at = this.#at;
     const modulus = this.#modulus;
-    const now = this.#time + elapsed;
-    const made = available - this.#available;
-    const done = used - this.#used;
+    const now = at[At.time] + elapsed;
+    this.#moved = true;
+    const made = available - at[At.available];
+    const done = used - at[At.used];
     const madeCount = made < 0 ? made + modulus : made;
     const doneCount = done < 0 ? done + modulus : done;
     const fastest = Math.max(madeCount, doneCount);
-    this.#all += elapsed;
-    this.#count++;
-    if (elapsed > 0 && elapsed < this.#elapsed) {
-      this.#shortMoved += fastest;
-      this.#shortElapsed += elapsed;
+    if (elapsed > 0) {
+      if (elapsed < at[At.elapsed]) at[At.shortMoved] += fastest;
+      at[At.elapsed] = elapsed;
     }
-    // Readings at one look at the clock have no time between them.
-    if (elapsed > 0) this.#elapsed = elapsed;
-    if (doneCount > 0 || inFlight === 0 || this.#inFlight === 0) this.#usedMoved = now;
-    if (fastest >= modulus * BELIEVED) this.#far++;
-    else this.#sort(elapsed, madeCount, doneCount);
+    if (fastest >= modulus * BELIEVED) at[At.far]++;
+    else this.#sort(elapsed, elapsed, madeCount, doneCount);
     const counts = fastest < modulus * BELIEVED && this.#rate() * elapsed < modulus * BELIEVED;
     if (counts) this.#age.step(madeCount, doneCount, now);
     else this.#age.start(inFlight, now);
   }
 
-  #sort(elapsed: number, available: number, used: number): void {
-    const sixteenths = Math.min(elapsed * PER_MILLISECOND, 1 << 30);
-    const at = Math.min(CLASSES - 1, Math.max(0, 31 - Math.clz32(sixteenths))) * FIELDS;
-    const spans = this.#spans;
-    spans[at + TIME] += elapsed;
-    spans[at + AVAILABLE] += available;
-    spans[at + USED] += used;
-    if (elapsed > spans[at + LONGEST]) spans[at + LONGEST] = elapsed;
+  #sort(elapsed: number, longest: number, available: number, used: number): void {
+    const sixteenths = Math.min(longest * PER_MILLISECOND, 1 << 30);
+    const size = Math.min(CLASSES - 1, Math.max(0, 31 - Math.clz32(sixteenths)));
+    const span = At.spans + size * FIELDS;
+    const at = this.#at;
+    at[span + TIME] += elapsed;
+    at[span + AVAILABLE] += available;
+    at[span + USED] += used;
+    if (longest > at[span + LONGEST]) at[span + LONGEST] = longest;
+  }
+
+  /** Time, and movement in it, of the classes in which the rate carries a position less than `limit`. */
+  #believed(limit: number): Counted {
+    const at = this.#at;
+    const rate = this.#rate();
+    if (!this.#moved) {
+      return counted(rate * at[At.stillLongest] < limit ? at[At.still] : 0, 0, 0);
+    }
+    this.#sort(at[At.still], at[At.stillLongest], 0, 0);
+    let [time, available, used] = [0, 0, 0];
+    for (let span: number = At.spans; span < at.length; span += FIELDS) {
+      if (rate * at[span + LONGEST] >= limit) continue;
+      time += at[span + TIME];
+      available += at[span + AVAILABLE];
+      used += at[span + USED];
+    }
+    return counted(time, available, used);
   }
 
   #rate(): number {
-    const before = this.#rateBefore * MEMORY;
-    return this.#shortElapsed > 0
-      ? Math.max(before, this.#shortMoved / this.#shortElapsed)
-      : before;
+    const at = this.#at;
+    const before = at[At.rateBefore] * MEMORY;
+    const short = at[At.shortElapsed];
+    return short > 0 ? Math.max(before, at[At.shortMoved] / short) : before;
   }
 
   #doubt(): number {
-    const before = this.#doubtBefore * MEMORY;
-    return this.#count > 0 ? Math.max(before, this.#far / this.#count) : before;
+    const at = this.#at;
+    const before = at[At.doubtBefore] * MEMORY;
+    return at[At.count] > 0 ? Math.max(before, at[At.far] / at[At.count]) : before;
   }
 
   #waiting(now: number): number {
-    return this.#known && this.#inFlight > 0 ? Math.max(0, now - this.#usedMoved) : 0;
+    const at = this.#at;
+    return this.#known && at[At.inFlight] > 0 ? Math.max(0, now - at[At.usedMoved]) : 0;
   }
 
   #restart(now: number): void {
-    if (this.#shortElapsed > 0) this.#rateBefore = this.#shortMoved / this.#shortElapsed;
-    this.#doubtBefore = this.#doubt();
-    this.#spans.fill(0);
-    this.#start = now;
-    this.#samples = this.#worst = 0;
-    this.#all = this.#count = this.#far = 0;
-    this.#shortMoved = this.#shortElapsed = 0;
+    const at = this.#at;
+    if (at[At.shortElapsed] > 0) at[At.rateBefore] = at[At.shortMoved] / at[At.shortElapsed];
+    at[At.doubtBefore] = this.#doubt();
+    if (this.#moved) at.fill(0, At.spans);
+    this.#moved = false;
+    at.fill(0, At.samples, At.rateBefore);
+    at[At.start] = now;
   }
+}
+
+/** What there is to say of a ring that stood still. */
+export type StillRates = Pick<RingRates, "elapsed" | "samples" | "usedAverage">;
+
+/** One for all: it is read at once. */
+const STILL: { -readonly [Name in keyof StillRates]: StillRates[Name] } = {
+  elapsed: 0,
+  samples: 0,
+  usedAverage: null,
+};
+
+/** What is believed of a report's time. */
+interface Counted {
+  time: number;
+  available: number;
+  used: number;
+}
+
+/** One for all: it is read at once. */
+const COUNTED: Counted = { time: 0, available: 0, used: 0 };
+
+function counted(time: number, available: number, used: number): Counted {
+  [COUNTED.time, COUNTED.available, COUNTED.used] = [time, available, used];
+  return COUNTED;
 }
 
 function perSecond(count: number, milliseconds: number): number | null {

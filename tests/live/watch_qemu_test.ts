@@ -23,6 +23,8 @@ liveTest(
       await using _second = await startBootSector({ monitor });
       const until = ["--until", "moving", "--for", "30s", "--plain"];
       assertEquals((await guestmem(["watch", `qemu:${socket}`, ...until])).code, 0);
+      // It is looked for every second, and attached in less.
+      await new Promise((done) => setTimeout(done, 5000));
     } finally {
       await first[Symbol.asyncDispose]();
       const { code, out } = await watch.end("SIGINT");
