@@ -103,6 +103,9 @@ async function screen(
   }
 }
 
+/** Lines that are printed at once: with thousands of queues all together weigh megabytes. */
+const PIECE = 256;
+
 /** A line per queue and interval. */
 async function lines(
   context: Context,
@@ -113,8 +116,9 @@ async function lines(
   if (!json && !plain) context.warn(watchHeading());
   const wait = keepGoing ? "gone" : "never";
   for await (const report of guest.reports(wait, context.signal, log)) {
-    if (report.queues.length > 0) {
-      await context.print(json ? watchJson(report) : watchPlain(report));
+    for (let first = 0; first < report.queues.length; first += PIECE) {
+      const piece = { ...report, queues: report.queues.slice(first, first + PIECE) };
+      await context.print(json ? watchJson(piece) : watchPlain(piece));
     }
     if (isLast(report)) break;
   }

@@ -21,9 +21,10 @@ export class Area {
   readonly #backing: Backing | null;
   readonly #offset: number;
   #buffer: ArrayBufferLike | null = null;
-  #bytes: Uint8Array = new Uint8Array(0);
-  #words: Uint16Array = new Uint16Array(0);
-  #longs: Uint32Array = new Uint32Array(0);
+  // Views of it, made when they are wanted: with thousands of rings each weighs.
+  #bytes: Uint8Array | null = null;
+  #words: Uint16Array | null = null;
+  #longs: Uint32Array | null = null;
 
   private constructor(pieces: readonly Piece[], readonly length: number) {
     this.#pieces = pieces;
@@ -53,8 +54,9 @@ export class Area {
 
   /** Copies `target.length` bytes from the start of the area; null, or the errno that stopped it. */
   copy(target: Uint8Array): string | null {
-    const live = this.#live();
-    if (live === null || target.length > this.length) return this.#copy(0, target);
+    const buffer = this.#live();
+    if (buffer === null || target.length > this.length) return this.#copy(0, target);
+    const live = this.#bytes ??= new Uint8Array(buffer, this.#offset, this.length);
     target.set(target.length === live.length ? live : live.subarray(0, target.length));
     return null;
   }
@@ -64,8 +66,10 @@ export class Area {
    * stands in memory behind it is read after it. null where it can not be read.
    */
   load16(offset: number): number | null {
-    if (this.#live() !== null && this.#words.length > 0) {
-      return Atomics.load(this.#words, offset >> 1);
+    const buffer = this.#live();
+    if (buffer !== null && this.#offset % 2 === 0) {
+      const words = this.#words ??= new Uint16Array(buffer, this.#offset, this.length >> 1);
+      return Atomics.load(words, offset >> 1);
     }
     const two = new Uint8Array(2);
     return this.#copy(offset, two) === null ? two[0] | (two[1] << 8) : null;
@@ -76,10 +80,8 @@ export class Area {
    * Looked at in order, after all that was read before. Also true of what can not be read any more.
    */
   same(copy: Uint32Array, entry: number, second = entry, third = second): boolean {
-    if (this.#live() === null || this.#longs.length === 0) {
-      return [entry, second, third].every((one) => this.#sameCopied(copy, one));
-    }
-    const now = this.#longs;
+    const now = this.#liveLongs();
+    if (now === null) return [entry, second, third].every((one) => this.#sameCopied(copy, one));
     // Nothing behind an ordered load is read before it.
     Atomics.load(now, entry * 4 + 3);
     return sameEntry(now, copy, entry) && sameEntry(now, copy, second) &&
@@ -88,7 +90,7 @@ export class Area {
 
   /** {@linkcode same} of `count` entries that a list names: where they must be copied, at once. */
   allSame(copy: Uint32Array, entries: Uint16Array, count: number): boolean {
-    let now = this.#live() === null || this.#longs.length === 0 ? null : this.#longs;
+    let now = this.#liveLongs();
     if (now === null) {
       now = new Uint32Array(this.length >> 2);
       if (this.#copy(0, new Uint8Array(now.buffer)) !== null) return true;
@@ -120,21 +122,22 @@ export class Area {
     return done === target.length ? null : "EFAULT";
   }
 
-  /** The area in place, or null. Views are made again only when the backing's buffer is another. */
-  #live(): Uint8Array | null {
+  /** The area in place as words of 32 bits, or null. */
+  #liveLongs(): Uint32Array | null {
+    const buffer = this.#live();
+    if (buffer === null || this.#offset % 4 !== 0) return null;
+    return this.#longs ??= new Uint32Array(buffer, this.#offset, this.length >> 2);
+  }
+
+  /** The buffer that the area stands in, or null. With another buffer, views of the old one go. */
+  #live(): ArrayBufferLike | null {
     if (this.#backing === null) return null;
-    const [offset, length] = [this.#offset, this.length];
-    const buffer = this.#backing.live(offset, length);
-    if (buffer === null) return null;
-    if (buffer !== this.#buffer) {
+    const buffer = this.#backing.live(this.#offset, this.length);
+    if (buffer !== null && buffer !== this.#buffer) {
       this.#buffer = buffer;
-      this.#bytes = new Uint8Array(buffer, offset, length);
-      const even = offset % 2 === 0;
-      this.#words = even ? new Uint16Array(buffer, offset, length >> 1) : new Uint16Array(0);
-      const aligned = offset % 4 === 0;
-      this.#longs = aligned ? new Uint32Array(buffer, offset, length >> 2) : new Uint32Array(0);
+      this.#bytes = this.#words = this.#longs = null;
     }
-    return this.#bytes;
+    return buffer;
   }
 }
 

@@ -7,7 +7,7 @@
 import type { Sys } from "../../ffi/sys.ts";
 import { ProtocolError, SourceError } from "../errors.ts";
 import { hostFileSize, mapHostFile, readHostText } from "./host_file.ts";
-import { type Layout, type LayoutMemory, parseLayout } from "./layout.ts";
+import { type Layout, type LayoutMemory, layoutParser, parseLayout } from "./layout.ts";
 import { attachLayout, type OpenBytes } from "./layout_memory.ts";
 import type { Attachment, AttachOptions, Source, Target } from "./source.ts";
 
@@ -51,10 +51,14 @@ function attachFile(target: Target, path: string, options: AttachOptions): Attac
     const file = { sys, scheme: target.scheme, path: entry.bytes.path, write };
     return resources.use(mapHostFile(file));
   };
-  const load = () =>
-    layout === null
-      ? wholeFile(sys, target.scheme, path)
-      : resolveFiles(readLayout(sys, target.scheme, layout), layout, path);
+  const parse = layoutParser();
+  let last: { readonly given: Layout; readonly resolved: Layout } | null = null;
+  const load = () => {
+    if (layout === null) return wholeFile(sys, target.scheme, path);
+    const given = parse(readHostText(sys, target.scheme, layout, LAYOUT_LIMIT));
+    if (last?.given !== given) last = { given, resolved: resolveFiles(given, layout, path) };
+    return last.resolved;
+  };
   return attachLayout({ target, write, name: path, pid: null, load, open });
 }
 

@@ -116,6 +116,15 @@ export function parseLayout(text: string, memoryIs: "required" | "optional" = "r
   };
 }
 
+/** {@linkcode parseLayout} that gives the same object for the same text as the time before. */
+export function layoutParser(): (text: string) => Layout {
+  let last: { readonly text: string; readonly layout: Layout } | null = null;
+  return (text) => {
+    if (last?.text !== text) last = { text, layout: parseLayout(text) };
+    return last.layout;
+  };
+}
+
 /**
  * The devices of a layout as every source gives them. With a `pid`, queues whose eventfds are known
  * carry a notifier.

@@ -23,7 +23,7 @@ export interface LayoutAttachmentOptions {
   readonly name: string;
   /** The process whose fd numbers the layout gives; null where it gives none. */
   readonly pid: number | null;
-  /** Reads the layout, at attach and at each refresh. */
+  /** Reads the layout, at attach and at each refresh; the same object where it has not changed. */
   readonly load: () => Layout;
   readonly open: OpenBytes;
   /** What else is to be disposed with the attachment, or at once if attaching fails. */
@@ -56,6 +56,7 @@ export function attachLayout(options: LayoutAttachmentOptions): Attachment {
     // deno-lint-ignore require-await
     async refresh() {
       const fresh = options.load();
+      if (fresh === layout) return;
       if (shape(fresh) !== shape(layout)) memory = openMemory(options, fresh.memory, resources);
       devices = layoutDevices(fresh, options.pid);
       layout = fresh;

@@ -12,7 +12,7 @@ import { ProtocolError, SourceError } from "../errors.ts";
 import { attempt } from "./attempt.ts";
 import { LAYOUT_LIMIT } from "./file.ts";
 import { readHostText, refused } from "./host_file.ts";
-import { type Layout, layoutDevices, parseLayout } from "./layout.ts";
+import { type Layout, layoutDevices, layoutParser, parseLayout } from "./layout.ts";
 import { attachLayout } from "./layout_memory.ts";
 import { openProcessBytes } from "./proc_memory.ts";
 import {
@@ -49,10 +49,11 @@ function attachProcess(target: Target, options: AttachOptions): Attachment {
   const { pid, name } = parseWhat(target);
   using undo = new DisposableStack();
   const alive = livenessOf(sys, pid, undo);
+  const parse = layoutParser();
   const load = () => {
     alive();
-    if (layout === null) return parseLayout(chosen(sys, pid, name).text);
-    return parseLayout(readHostText(sys, "proc", layout, LAYOUT_LIMIT));
+    if (layout === null) return parse(chosen(sys, pid, name).text);
+    return parse(readHostText(sys, "proc", layout, LAYOUT_LIMIT));
   };
   const open = openProcessBytes({ sys, pid, write, layout, log });
   const resources = undo.move();

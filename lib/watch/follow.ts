@@ -81,10 +81,12 @@ export async function* follow(
     yield { ...reportOn(followed, process.halted()), unreadable };
     next = Math.max(next + interval, performance.now());
     if (performance.now() - refreshed < REFRESH) continue;
+    const { devices, memory } = attachment;
     await refresh(attachment, log);
+    refreshed = performance.now();
+    if (attachment.devices === devices && attachment.memory === memory) continue;
     followed = followQueues(attachment, sys, followed);
     unreadable = countUnreadable(attachment);
-    refreshed = performance.now();
   }
 }
 

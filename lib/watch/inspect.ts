@@ -21,8 +21,6 @@ export interface Inspection {
   lasting: readonly Finding[];
   /** Of the last look. */
   last: readonly Finding[];
-  /** Used and available index of the last look; null before it. */
-  at: string | null;
 }
 
 /** Part of one processor that looks may take. */
@@ -30,9 +28,11 @@ const SHARE = 0.02;
 /** Milliseconds that one round of looks may take. */
 const LONGEST = 5;
 
+const NONE: readonly Finding[] = [];
+
 /** Before any look. */
 export function newInspection(): Inspection {
-  return { lasting: [], last: [], at: null };
+  return { lasting: NONE, last: NONE };
 }
 
 /** Takes turns through rings. */
@@ -53,15 +53,15 @@ export class Inspector {
     }
     for (let turn = 0; turn < rings.length && clock() < end; turn++) {
       const one = rings[this.#next++ % rings.length];
-      if (one.inspection.last.length === 0 && !isKnown(one)) inspect(one);
+      if (one.inspection.last.length === 0 && !isEmpty(one)) inspect(one);
     }
     this.#rest = clock() + (clock() - start) / SHARE;
   }
 }
 
-/** A ring with nothing in it that stands where it stood at the last look. */
-function isKnown({ indices, inspection }: Inspected): boolean {
-  return indices !== null && indices.inFlight === 0 && placeOf(indices) === inspection.at;
+/** A ring with nothing in it has no chains to look at. */
+function isEmpty({ indices, ring }: Inspected): boolean {
+  return indices !== null && indices.inFlight === 0 && ring.findings.length === 0;
 }
 
 function inspect({ ring, inspection }: Inspected): void {
@@ -69,16 +69,15 @@ function inspect({ ring, inspection }: Inspected): void {
   // What moved under the look proves nothing, neither that there is a fault nor that there is none.
   if (snapshot.raced) return;
   const { findings } = snapshot;
+  if (findings.length === 0) {
+    inspection.lasting = inspection.last = NONE;
+    return;
+  }
   const before = new Set(inspection.last.map(nameOf));
   inspection.lasting = findings.filter((one) => before.has(nameOf(one)));
   inspection.last = findings;
-  inspection.at = placeOf(snapshot);
 }
 
 function nameOf({ code, place }: Finding): string {
   return `${code}@${place}`;
-}
-
-function placeOf({ available, used }: Pick<RingIndices, "available" | "used">): string {
-  return `${available.index} ${available.wrap} ${used.index} ${used.wrap}`;
 }

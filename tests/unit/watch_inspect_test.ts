@@ -8,12 +8,13 @@ const LOOP: Finding = { code: "loop", place: "descriptor 7", section: "2.7.5.2",
 /** A ring whose looks give these findings one after the other, the last for ever. */
 function ring(
   looks: readonly (readonly Finding[])[],
-  { raced = false, inFlight = 1, cost = () => {} } = {},
+  { raced = false, inFlight = 1, cost = () => {}, faults = [] as readonly Finding[] } = {},
 ): Inspected & { looks: number } {
   const side = { index: 5, flags: 0, event: null, wrap: null, eventWrap: null };
   const indices = { available: side, used: side, inFlight, exact: true, raced, time: 0 };
   const one = { inspection: newInspection(), indices, looks: 0, ring: null as unknown as Ring };
   one.ring = {
+    findings: faults,
     snapshot: () => {
       cost();
       const findings = looks[Math.min(one.looks++, looks.length - 1)];
@@ -49,11 +50,12 @@ Deno.test("a raced look proves nothing", () => {
   assertEquals([one.inspection.last, one.looks], [[], 5]);
 });
 
-Deno.test("an empty ring that stands still is looked at once", () => {
-  const one = ring([[]], { inFlight: 0 });
+Deno.test("an empty ring is not looked at, but where its configuration is at fault", () => {
   const inspector = new Inspector();
-  for (let turn = 0; turn < 5; turn++) inspector.look([one], handClock().read);
-  assertEquals(one.looks, 1);
+  const rings = [ring([[]], { inFlight: 0 }), ring([[LOOP]], { inFlight: 0, faults: [LOOP] })];
+  for (let turn = 0; turn < 5; turn++) inspector.look(rings, handClock().read);
+  assertEquals([rings[0].looks, rings[1].looks > 1], [0, true]);
+  assertEquals(rings[1].inspection.lasting, [LOOP]);
 });
 
 Deno.test("looks take 2 % of the time at most, and every ring has its turn", () => {
