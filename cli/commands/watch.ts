@@ -9,6 +9,8 @@ import type { ListenAddress } from "../../lib/metrics/serve.ts";
 import { type OpenOptions, openTarget } from "../../lib/source/attach.ts";
 import type { Attachment, Interrupts } from "../../lib/source/source.ts";
 import type { Context } from "../context.ts";
+import { from } from "../commands.ts";
+import { deadline } from "../deadline.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseAddressPort, parseCount, parseDuration, parseInterval } from "../parse.ts";
 import { HELP_LINES } from "../render/watch_screen_help.ts";
@@ -54,6 +56,9 @@ What is not known (a rate over a gap, a verdict in the first second) holds nowhe
   $ guestmem watch qemu:4242/blk0:0 --until moving --for 30s --plain >/dev/null
   guestmem: qemu:4242/blk0:0: moving, after 4.0s
 
+\`guestmem watch mem TARGET ADDRESS LENGTH\` shows what changes in a range of memory instead, as a
+diff: \`guestmem help watch mem\`.
+
 Of an ivshmem: target it shows a line per interrupt that reaches us, and per peer that comes or goes.
 
 --pcap records instead: the packets of network queues, read from guest memory as they pass. What
@@ -77,9 +82,25 @@ On a terminal
 
 ${HELP_LINES.map((line) => line === "" ? "" : `  ${line}`).join("\n")}`;
 
-/** `watch` */
-export function watchCommand(context: Context): CommandUnknownOpts {
+/** Loaded when it is asked for. */
+const loadMem = from<typeof import("./watch_mem.ts")>(
+  "./commands/watch_mem.ts",
+  (file) => file.watchMemCommand,
+);
+
+/** `watch`, or what `words` name of it. */
+export async function watchCommand(
+  context: Context,
+  words: readonly string[],
+): Promise<CommandUnknownOpts> {
+  const command = ringsCommand(context);
+  if (words[0] === "mem") command.addCommand(await loadMem(context, words.slice(1)));
+  return command;
+}
+
+function ringsCommand(context: Context): CommandUnknownOpts {
   return new Command("watch")
+    .helpCommand(false)
     .summary("show ring indices and rates live")
     .description("Show the rings of a guest, a device or a queue as they move.")
     .argument("<target>", HELP.target)
@@ -156,19 +177,4 @@ async function capture(
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-}
-
-/** A signal that also ends after `duration` milliseconds. */
-function deadline(signal: AbortSignal, duration?: number): Disposable & { signal: AbortSignal } {
-  const own = new AbortController();
-  const stop = () => own.abort();
-  signal.addEventListener("abort", stop, { once: true });
-  const timer = duration === undefined ? undefined : setTimeout(stop, duration);
-  return {
-    signal: own.signal,
-    [Symbol.dispose]() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
-    },
-  };
 }
