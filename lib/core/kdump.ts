@@ -12,10 +12,12 @@
  *
  * @module
  */
-import { inflateSync } from "node:zlib";
+import { inflateSync, zstdDecompressSync } from "node:zlib";
 import { available, type Backing, type CopyResult, type Extent } from "../memory/backing.ts";
 import { parseKdumpHeader } from "./kdump_header.ts";
+import { unpackLzo1x } from "./lzo1x.ts";
 import { need, type Reader } from "./reader.ts";
+import { unpackSnappy } from "./snappy.ts";
 
 /** Decompressed pages kept: rings and their requests lie close together. */
 const CACHE_PAGES = 256;
@@ -166,14 +168,32 @@ export class KdumpBacking implements Backing {
   #decompress(bytes: Uint8Array, flags: number): Uint8Array | string {
     const packed = flags & (COMPRESSED.ZLIB | COMPRESSED.LZO | COMPRESSED.SNAPPY | COMPRESSED.ZSTD);
     if (packed === 0) return bytes.length === this.pageSize ? bytes : "EIO";
-    if (packed !== COMPRESSED.ZLIB) return "EOPNOTSUPP";
+    const unpack = UNPACK[packed];
+    if (unpack === undefined) return "EOPNOTSUPP";
     try {
-      const page = new Uint8Array(inflateSync(bytes, { maxOutputLength: this.pageSize }));
-      return page.length === this.pageSize ? page : "EIO";
+      const page = unpack(bytes, this.pageSize);
+      return page?.length === this.pageSize ? page : "EIO";
     } catch {
       return "EIO";
     }
   }
+}
+
+/** A page of `size` bytes; null, an error, or another length where the block is broken. */
+type Unpack = (bytes: Uint8Array, size: number) => Uint8Array | null;
+
+/** By flag of the page; two at once are none. */
+const UNPACK: { readonly [flag: number]: Unpack | undefined } = {
+  [COMPRESSED.ZLIB]: (bytes, size) => new Uint8Array(inflateSync(bytes, { maxOutputLength: size })),
+  [COMPRESSED.LZO]: (bytes, size) => into(size, (page) => unpackLzo1x(bytes, page)),
+  [COMPRESSED.SNAPPY]: (bytes, size) => into(size, (page) => unpackSnappy(bytes, page)),
+  [COMPRESSED.ZSTD]: (bytes, size) =>
+    new Uint8Array(zstdDecompressSync(bytes, { maxOutputLength: size })),
+};
+
+function into(size: number, unpack: (page: Uint8Array) => boolean): Uint8Array | null {
+  const page = new Uint8Array(size);
+  return unpack(page) ? page : null;
 }
 
 function ranks(bitmap: Uint8Array): Uint32Array {

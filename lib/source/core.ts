@@ -1,6 +1,7 @@
 /**
  * `core:FILE`: a guest's memory from a dump on disk, by guest physical address. ELF as QEMU's
- * `dump-guest-memory` and `virsh dump` write it, and kdump-compressed with zlib, flattened or not.
+ * `dump-guest-memory` and `virsh dump` write it, and kdump-compressed (zlib, LZO, snappy, zstd),
+ * flattened or not.
  *
  * A dump does not say where rings are: a layout file can (`--layout`; of it only `devices` count), or
  * `find --carve`.

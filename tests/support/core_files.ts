@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { deflateSync } from "node:zlib";
+import { deflateSync, zstdCompressSync } from "node:zlib";
 import type { Reader } from "../../lib/core/reader.ts";
 
 /** A PT_LOAD segment; its bytes are put behind the headers unless `offset` says otherwise. */
@@ -76,8 +76,10 @@ export const PAGE = 4096;
 export interface KdumpPage {
   readonly number: number;
   readonly bytes: Uint8Array;
-  /** Default `zlib`. `broken`: deflated, with bytes turned over; `lzo`: says so. */
-  readonly stored?: "zlib" | "plain" | "broken" | "lzo" | "far";
+  /** Default `zlib`. `broken`: deflated, with bytes turned over; `two`: says zlib and LZO. */
+  readonly stored?: "zlib" | "plain" | "broken" | "two" | "far" | "lzo" | "snappy" | "zstd";
+  /** What stands in the dump instead, packed by somebody else. */
+  readonly packed?: Uint8Array;
 }
 
 /** A kdump of version 6. Pages of zeros are stored once, as QEMU and makedumpfile do. */
@@ -114,18 +116,32 @@ export function kdump(pages: readonly KdumpPage[], mapnr: number): Uint8Array {
     const beyond = page.stored === "far" ? 1n << 40n : 0n;
     view.setBigInt64(at, BigInt(stored[n].place) + beyond, true);
     view.setUint32(at + 8, stored[n].bytes.length, true);
-    view.setUint32(at + 12, { zlib: 1, broken: 1, far: 1, lzo: 2, plain: 0 }[kind(page)], true);
+    view.setUint32(at + 12, FLAGS[kind(page)], true);
   });
   for (const { place, bytes } of parts.values()) file.set(bytes, place);
   return file;
 }
+
+/** diskdump_mod.h: DUMP_DH_COMPRESSED_… */
+const FLAGS = {
+  zlib: 1,
+  broken: 1,
+  far: 1,
+  lzo: 2,
+  two: 3,
+  snappy: 4,
+  zstd: 32,
+  plain: 0,
+} as const;
 
 function kind(page: KdumpPage): NonNullable<KdumpPage["stored"]> {
   return page.stored ?? "zlib";
 }
 
 function storedBytes(page: KdumpPage): Uint8Array {
+  if (page.packed !== undefined) return page.packed;
   if (kind(page) === "plain") return page.bytes;
+  if (kind(page) === "zstd") return new Uint8Array(zstdCompressSync(page.bytes));
   const bytes = new Uint8Array(deflateSync(page.bytes));
   return kind(page) === "broken" ? bytes.map((byte, n) => n < 8 ? byte : byte ^ 0x5a) : bytes;
 }

@@ -1,5 +1,6 @@
 /** kdump-compressed dumps and the flattened form: well-formed, cut short, broken. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { zstdCompressSync } from "node:zlib";
 import { isFlattened, unflatten } from "../../lib/core/flattened.ts";
 import { KdumpBacking } from "../../lib/core/kdump.ts";
 import { isKdump } from "../../lib/core/kdump_header.ts";
@@ -13,6 +14,7 @@ import {
   page,
   readerOf,
 } from "../support/core_files.ts";
+import { PACKED, plainPage } from "../fixtures/packed_page.ts";
 
 const ZEROS = new Uint8Array(PAGE);
 /** Pages 0 to 2, 5, 8 to 23, 40: runs within, across and as long as bytes of the bitmap. */
@@ -120,12 +122,45 @@ Deno.test("flattened: blocks that lie", () => {
 });
 
 Deno.test("kdump: a broken block is EIO for its page alone", () => {
-  const stored = ["broken", "far", "lzo"] as const;
+  const stored = ["broken", "far", "two"] as const;
   const pages = PAGES.map((one) => ({ ...one, stored: stored[one.number] ?? one.stored }));
   const backing = open(kdump(pages, 48));
   for (const { number, bytes } of PAGES) {
     const wanted = ["EIO", "EIO", "EOPNOTSUPP"][number] ?? bytes;
     assertEquals(read(backing, number), wanted, `page ${number}`);
+  }
+});
+
+/** A page in every form that packers have, by the libraries that they use. */
+const FORMS: readonly KdumpPage[] = [
+  { number: 0, bytes: plainPage(), stored: "lzo", packed: Uint8Array.fromBase64(PACKED.lzo) },
+  { number: 1, bytes: plainPage(), stored: "lzo", packed: Uint8Array.fromBase64(PACKED.lzo999) },
+  { number: 2, bytes: plainPage(), stored: "snappy", packed: Uint8Array.fromBase64(PACKED.snappy) },
+  { number: 3, bytes: plainPage(), stored: "zstd" },
+  { number: 4, bytes: plainPage() },
+];
+
+Deno.test("kdump: pages packed by LZO, snappy and zstd", () => {
+  const backing = open(kdump(FORMS, 8));
+  for (const { number, bytes, stored } of FORMS) assertEquals(read(backing, number), bytes, stored);
+});
+
+Deno.test("kdump: a packed page with any byte changed or missing is EIO, or a page", () => {
+  const packed = FORMS.slice(0, 3).map((one) => ({ ...one, packed: one.packed as Uint8Array }));
+  const zstd = new Uint8Array(zstdCompressSync(plainPage()));
+  for (const { stored, packed: whole } of [...packed, { stored: "zstd" as const, packed: zstd }]) {
+    let broken = 0;
+    for (let at = 0; at < whole.length; at += 3) {
+      const turned = whole.map((byte, n) => n === at ? byte ^ 0xff : byte);
+      for (const bytes of [turned, whole.subarray(0, at)]) {
+        const file = kdump([{ number: 0, bytes: plainPage(), stored, packed: bytes }], 8);
+        const got = read(open(file), 0);
+        if (got === "EIO") broken++;
+        else assert(bytes === turned && got instanceof Uint8Array, `${stored} at ${at}: ${got}`);
+      }
+    }
+    // Literals may change unseen; what was cut off is always missed, and never made up by zeros.
+    assert(broken >= whole.length / 3, `${stored}: ${broken} of ${whole.length}`);
   }
 });
 
