@@ -114,10 +114,13 @@ function wordsOf(args: readonly string[]): string[] {
 }
 
 /** commander says `error: text` and maybe `(Did you mean find?)`; we say it as we say everything. */
-function usageFailure(text: string, [verb]: readonly string[]): Failure {
+function usageFailure(text: string, [verb, thing = ""]: readonly string[]): Failure {
   const [message, ...hints] = text.trim().replace(/^error: /, "").split("\n");
   const hint = hints.join(" ").replace(/^\(Did/, "did").replace(/\)$/, "");
-  const help = isCommand(verb) ? `guestmem help ${verb}` : "guestmem help";
+  // `dump ring` and `session start` have manuals of their own; what follows other verbs is no command.
+  const nested = ["dump", "session"].includes(verb) && /^[a-z]+$/.test(thing);
+  const place = nested && !message.startsWith("unknown command") ? `${verb} ${thing}` : verb;
+  const help = isCommand(verb) ? `guestmem help ${place}` : "guestmem help";
   return { code: EXIT.usage, message, remedy: hint || `\`${help}\` has the manual` };
 }
 

@@ -40,7 +40,7 @@ export function openOptions(context: Context, flags: AttachFlags): OpenOptions {
     replace: flags.replace === true,
     signal: context.signal,
     session: context.session ?? null,
-    log: flags.verbose === true ? (line) => context.warn(`guestmem: ${line}`) : () => {},
+    log: flags.verbose === true ? (line) => context.warn(`guestmem: ${line}`) : undefined,
     notice: (line) => context.warn(`guestmem: ${line}`),
   };
 }

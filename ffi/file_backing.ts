@@ -54,6 +54,10 @@ export class FileBacking implements Disposable {
   readonly length: number;
   readonly label: string;
   readonly pageSize: number;
+  /** How bytes are read, for people. */
+  get how(): string {
+    return `not mapped, read by pread of fd ${this.#fd.number}`;
+  }
   readonly #sys: FileBackingSys;
   readonly #fd: Fd;
   readonly #base: number;

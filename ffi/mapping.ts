@@ -91,6 +91,17 @@ export class Mapping implements Disposable {
     return new Mapping({ ...options, pageSize, writable, ...access });
   }
 
+  /** How bytes are read and why so, for people. */
+  get how(): string {
+    const { pages, file } = this.#parts;
+    const access = this.writable ? "mapped read-write" : "mapped read-only";
+    if (pages !== null) return `${access}, read in place: sealed against shrinking`;
+    if (file !== null) {
+      return `${access}, read by pread of fd ${file.origin().fd}: the file may shrink at any moment`;
+    }
+    return `${access}, copied out by the kernel: it may vanish at any moment`;
+  }
+
   /** Whether `close` was called. */
   get closed(): boolean {
     return this.#closed;

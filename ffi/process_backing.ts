@@ -35,6 +35,13 @@ export class ProcessBacking implements Disposable {
   readonly length: number;
   readonly label: string;
   readonly pageSize: number;
+  /** How bytes are read, for people. */
+  get how(): string {
+    const { pid, address } = this.#options;
+    return `read by process_vm_readv of process ${pid} from 0x${
+      address.toString(16)
+    } on: no file backs it`;
+  }
   readonly #options: ProcessBackingOptions;
   readonly #pidfd: Fd;
 

@@ -56,6 +56,7 @@ export function dumpSearchCommand(context: Context): CommandUnknownOpts {
     .option("--add <segment>", HELP.add, collect)
     .option("--replace", HELP.replace)
     .option("--json", HELP.json)
+    .option("--plain", "print lines without colour, as it does anyway")
     .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)
     .action(async (target, options) => {

@@ -11,13 +11,13 @@ import type { Kick } from "../../lib/kick/kick.ts";
 import { everyWay, KICK_WAYS } from "../../lib/kick/ways.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, UsageError } from "../context.ts";
-import { nearestWord } from "../nearest.ts";
+import { nearestWord } from "../../lib/nearest.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseCount, parseInterval } from "../parse.ts";
 import { jsonLine, timeText } from "../render/json.ts";
 import { kickWaysJson, kickWaysTable } from "../render/kick.ts";
 import { sendKicks } from "./kick_send.ts";
-import { renderTable } from "../render/table.ts";
+import { renderPlain, renderTable } from "../render/table.ts";
 
 const MANUAL = `
 Says what it will signal, signals it, and shows what came of it: the eventfd's counter before
@@ -37,7 +37,9 @@ millisecond and kicks all its queues, so it is only done when named. --dry-run l
 queue, says what would be signalled, and stops.
 
 --count 10 --interval 50ms kicks ten times, 50 ms from one to the next (default 100ms), with a proof of
-each, and says how far the queue came in all.`;
+each, and says how far the queue came in all.
+
+With --plain a line per kick: target, way, what was seen, used index before and after.`;
 
 /** Milliseconds from one kick to the next, unless told otherwise. */
 const INTERVAL = 100;
@@ -56,6 +58,7 @@ export function kickCommand(context: Context): CommandUnknownOpts {
     .option("--dry-run", "say what would be signalled, and do nothing")
     .option("--layout <file>", HELP.layout)
     .option("--json", HELP.json)
+    .option("--plain", HELP.plain)
     .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)
     .action(async (text, options) => {
@@ -65,8 +68,8 @@ export function kickCommand(context: Context): CommandUnknownOpts {
       const { device, queue, target } = selectQueue(attachment.devices, attachment.target);
       const side = options.call ? "call" : "kick";
       const ways = kicksOf(attachment, device, queue, side);
-      if (options.list) return await list(context, { target, side, ways, via }, options.json);
-      if (options.dryRun && !options.json) await context.print(renderTable(kickWaysTable(ways)));
+      if (options.list) return await list(context, { target, side, ways, via }, options);
+      if (options.dryRun && !options.json) await context.print(waysText(ways, null, options));
       const kick = chooseKick(via === null ? ways : everyWay(ways), via);
       const plan = { target, side, way: kick.name, signals: kick.describe() };
       if (options.dryRun) {
@@ -74,9 +77,10 @@ export function kickCommand(context: Context): CommandUnknownOpts {
         const more = { time: timeText(Date.now()), sent: false };
         return await context.print(jsonLine("guestmem/kick/1", { ...plan, ...more }));
       }
-      if (!options.json) await context.print(`${target}: ${plan.signals}`);
+      const form = options.json ? "json" : options.plain ? "plain" : "text";
+      if (form === "text") await context.print(`${target}: ${plan.signals}`);
       const ring = openQueue(attachment, queue);
-      await sendKicks(context, { kick, ring, plan, count, interval, json: options.json === true });
+      await sendKicks(context, { kick, ring, plan, count, interval, form });
     });
 }
 
@@ -110,17 +114,28 @@ interface Listing {
   readonly via: string | null;
 }
 
+/** How to print. */
+interface Form {
+  readonly json?: true | undefined;
+  readonly plain?: true | undefined;
+}
+
+function waysText(ways: readonly Kick[], chosen: Kick | null, { plain }: Form): string {
+  const table = kickWaysTable(ways, chosen);
+  return plain ? renderPlain(table) : renderTable(table);
+}
+
 async function list(
   context: Context,
   { target, side, ways, via }: Listing,
-  json: true | undefined,
+  form: Form,
 ): Promise<void> {
   const all = everyWay(ways);
   const fits = ({ name, lastResort }: Kick) => via === null ? !lastResort : name === via;
   const chosen = all.find((way) => way.possible === true && fits(way)) ?? null;
   await context.print(
-    json
+    form.json
       ? jsonLine("guestmem/kick-ways/1", { target, side, ways: kickWaysJson(all, chosen) })
-      : renderTable(kickWaysTable(all, chosen)),
+      : waysText(all, chosen, form),
   );
 }

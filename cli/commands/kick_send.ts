@@ -8,7 +8,7 @@ import { type Movement, observeMovement } from "../../lib/kick/movement.ts";
 import type { Ring } from "../../lib/ring/snapshot.ts";
 import type { Context } from "../context.ts";
 import { jsonLine, timeText } from "../render/json.ts";
-import { kicksText, kickText } from "../render/kick.ts";
+import { kickPlain, kicksText, kickText } from "../render/kick.ts";
 
 /** What to send. */
 export interface KickRun {
@@ -16,12 +16,12 @@ export interface KickRun {
   /** null where the queue has no ring that can be read. */
   readonly ring: Ring | null;
   /** Members that every line of JSON has. */
-  readonly plan: Readonly<Record<string, unknown>>;
+  readonly plan: Readonly<Record<string, unknown>> & { readonly target: string };
   /** At least 1. */
   readonly count: number;
   /** Milliseconds from one kick to the next. */
   readonly interval: number;
-  readonly json: boolean;
+  readonly form: "text" | "plain" | "json";
 }
 
 /** How long to look for movement after a kick, in milliseconds. */
@@ -41,7 +41,7 @@ export async function proveKick(
 
 /** Sends, until all are sent or Ctrl-C. Throws what `Kick.send` throws. */
 export async function sendKicks(context: Context, run: KickRun): Promise<void> {
-  const { count, interval, ring, json } = run;
+  const { count, interval, ring, form } = run;
   const start = performance.now();
   const whole = observeMovement(ring);
   let sent = 0;
@@ -52,23 +52,27 @@ export async function sendKicks(context: Context, run: KickRun): Promise<void> {
     const look = sent < count ? Math.min(LOOK, interval) : LOOK;
     await sendOne(context, run, sent, look);
   }
-  if (count === 1 || json) return;
+  if (count === 1 || form !== "text") return;
   await context.print(kicksText(sent, performance.now() - start, await whole(0, null)));
 }
 
 async function sendOne(
   context: Context,
-  { kick, ring, plan, count, json }: KickRun,
+  { kick, ring, plan, count, form }: KickRun,
   number: number,
   look: number,
 ): Promise<void> {
   const time = timeText(Date.now());
   const { evidence, moved } = await proveKick(kick, ring, look, context.signal);
   const numbered = count === 1 ? {} : { number };
-  const line = json
-    ? jsonLine("guestmem/kick/1", { ...plan, time, sent: true, ...numbered, evidence, ...moved })
-    : (count === 1 ? "" : `${number}/${count} `) + kickText(evidence, moved, look);
-  await context.print(line);
+  const told = { ...plan, time, sent: true, ...numbered, evidence, ...moved };
+  const heading = count === 1 ? "" : `${number}/${count} `;
+  const line = {
+    json: () => jsonLine("guestmem/kick/1", told),
+    plain: () => kickPlain(plan.target, kick.name, evidence, moved),
+    text: () => heading + kickText(evidence, moved, look),
+  };
+  await context.print(line[form]());
 }
 
 /** Waits until a time of `performance.now()`, or Ctrl-C. */

@@ -8,7 +8,7 @@ import { type Condition, ConditionError, parseCondition } from "../../lib/watch/
 import type { WatchReport } from "../../lib/watch/follow.ts";
 import { type Context, UsageError } from "../context.ts";
 import { EXIT } from "../failure.ts";
-import { nearestWord } from "../nearest.ts";
+import { nearestWord } from "../../lib/nearest.ts";
 import { durationText } from "../render/size.ts";
 
 /** The options that say so. */

@@ -6,7 +6,7 @@
 import type { Kick } from "../../lib/kick/kick.ts";
 import type { Movement } from "../../lib/kick/movement.ts";
 import { escape } from "./escape.ts";
-import type { Table } from "./table.ts";
+import { renderPlain, type Table } from "./table.ts";
 
 /** The ways to notify a queue, possible or not. `chosen` is marked as the one that will be taken. */
 export function kickWaysTable(ways: readonly Kick[], chosen: Kick | null = null): Table {
@@ -50,6 +50,17 @@ export function kickText(
   milliseconds: number,
 ): string {
   return [...evidence.map(escape), movementText({ before, after }, milliseconds)].join("\n");
+}
+
+/** The same for scripts: target, way, evidence, and the used index before and after where known. */
+export function kickPlain(
+  target: string,
+  way: string,
+  evidence: readonly string[],
+  { before, after }: Movement,
+): string {
+  const indices = [before, after].map((one) => one === null ? "" : `${one.used}`);
+  return renderPlain({ columns: [], rows: [[target, way, evidence.join("; "), ...indices]] });
 }
 
 /** Whether the queue moved. */

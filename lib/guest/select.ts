@@ -4,6 +4,7 @@
  * @module
  */
 import { SourceError } from "../errors.ts";
+import { nearestWord } from "../nearest.ts";
 import type { Device, Queue } from "./guest.ts";
 import type { Target } from "./target.ts";
 
@@ -30,7 +31,7 @@ export function selectDevices(devices: readonly Device[], target: Target): reado
     "select device",
     "not-found",
     `no device "${target.device}" in ${guestTarget(target)}`,
-    known(devices.map((device) => device.name), "devices"),
+    meant(target.device, devices.map((device) => device.name), "devices"),
   );
 }
 
@@ -74,6 +75,13 @@ export function selectQueue(devices: readonly Device[], target: Target): Selecte
 
 function isNamed(queue: Queue, text: string): boolean {
   return /^[0-9]+$/.test(text) ? queue.index === Number(text) : queue.name === text;
+}
+
+/** The name that was probably meant, and all there are. */
+function meant(word: string, names: readonly string[], what: string): string {
+  const nearest = nearestWord(word, names);
+  const all = known(names, what);
+  return nearest === null ? all : `did you mean ${nearest}? ${all}`;
 }
 
 function known(names: readonly string[], what: string): string {

@@ -29,6 +29,8 @@ export interface Backing {
   readonly label: string;
   /** Bytes per page of what backs it (4096, 2 MiB …); informational. */
   readonly pageSize: number;
+  /** How bytes are read and why so, for people; absent where there is nothing to tell. */
+  readonly how?: string;
   /**
    * Copies `target.length` bytes from `offset` on. Does not throw, does not fault and does not
    * allocate pages of sparse memory; a range beyond `length` is short with `EFAULT`.

@@ -51,7 +51,8 @@ export function remoteBacking(
   }
 
   const never = () => null;
-  return { length, label, pageSize, copy, store, nextData, live: never, liveWritable: never };
+  const how = "asked of the session, which alone can reach it";
+  return { length, label, pageSize, how, copy, store, nextData, live: never, liveWritable: never };
 }
 
 /** Piece after piece until one is short. `asked` may be more than `wanted`, which exists. */

@@ -8,7 +8,8 @@ import { S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
 import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import type { Guest } from "../guest/guest.ts";
-import { parseTarget, type Target } from "../guest/target.ts";
+import { parseTarget, SCHEMES, type Target } from "../guest/target.ts";
+import { nearestWord } from "../nearest.ts";
 import { type Addition, composed, parseAddition } from "./compose.ts";
 import { sourceFor, SOURCES } from "./registry.ts";
 import type { Attachment, AttachOptions } from "./source.ts";
@@ -50,10 +51,19 @@ export interface OpenOptions {
 export async function openTarget(text: string, options: OpenOptions = {}): Promise<Attachment> {
   const additions = (options.add ?? []).map(addition);
   const base = await openOne(text, options);
-  if (additions.length === 0) return base;
   const open = (target: string, write: boolean) =>
     openOne(target, { ...options, write, layout: null });
-  return await composed(base, { additions, replace: options.replace ?? false, open });
+  const replace = options.replace ?? false;
+  const whole = additions.length === 0 ? base : await composed(base, { additions, replace, open });
+  if (options.log !== undefined) tellBackings(whole, options.log);
+  return whole;
+}
+
+/** Which path to the bytes was taken, and why: a line for each thing that backs regions. */
+function tellBackings({ memory: { table } }: Attachment, log: (line: string) => void): void {
+  for (const { label, how } of new Set(table.regions.map(({ backing }) => backing))) {
+    if (how !== undefined) log(`${label}: ${how}`);
+  }
 }
 
 async function openOne(text: string, options: OpenOptions): Promise<Attachment> {
@@ -124,8 +134,17 @@ function parsed(text: string, sys: Sys): Target {
     return parseTarget(text, (path) => isThing(sys, path) || isServable(sys, text, path));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new SourceError("target", "parse", "failed", error.message);
+    throw new SourceError("target", "parse", "failed", error.message, meant(text));
   }
+}
+
+/** The target that was probably meant: of an unknown scheme the nearest one. Else empty. */
+function meant(text: string): string {
+  const scheme = text.split(":", 1)[0];
+  const nearest = SCHEMES.includes(scheme as typeof SCHEMES[number])
+    ? null
+    : nearestWord(scheme, SCHEMES);
+  return nearest === null ? "" : `did you mean ${nearest}${text.slice(scheme.length)}?`;
 }
 
 /** Whether a path exists and can have a device behind it. In a folder, what follows is a file's name. */

@@ -8,7 +8,7 @@
  * file   [ data ...................hole......data)     64 KiB, the first and the last page written
  * ```
  */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   commandLine,
   guestmem,
@@ -239,6 +239,22 @@ Deno.test("Ctrl-C ends a held mapping with 130", async () => {
   assertStringIncludes(maps, `r--s 00000000`);
   assertStringIncludes(maps, file.raw);
   assertEquals((await running.end("SIGINT")).code, 130);
+});
+
+Deno.test("--verbose tells how the bytes are read, and why so", async () => {
+  await using file = await ram();
+  const { err } = await guestmem([
+    "dump",
+    "mem",
+    file.target,
+    ...file.layout,
+    "0",
+    "16",
+    "--verbose",
+  ]);
+  assertMatch(err, /mapped read-only, read by pread of fd \d+: the file may shrink/);
+  const quiet = await guestmem(["dump", "mem", file.target, ...file.layout, "0", "16"]);
+  assertEquals(quiet.err, "");
 });
 
 Deno.test("Ctrl-C in the middle of a dump leaves nothing half-written", async () => {

@@ -35,6 +35,10 @@ Deno.test("--list shows every way, which are possible and why not, and sends not
       assertEquals(possible, "no", name);
       assert(why.length > 10, name);
     }
+    const plain = (await guestmem(["kick", queue, "--list", "--plain"])).out;
+    assertEquals(plain.split("\n")[0].split("\t").slice(0, 2), ["eventfd", "yes, taken"]);
+    const sent = (await guestmem(["kick", queue, "--plain"])).out.trimEnd().split("\t");
+    assertEquals([sent.length, ...sent.slice(0, 2)], [5, queue, "eventfd"]);
     const json = JSON.parse((await guestmem(["kick", queue, "--list", "--json"])).out);
     assertEquals([json.schema, json.target], ["guestmem/kick-ways/1", queue]);
     assertEquals(json.ways.length, KICK_WAYS.length);
