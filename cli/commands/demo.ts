@@ -51,7 +51,12 @@ export function demoCommand(context: Context): CommandUnknownOpts {
         breakQueue: options.breakQueue,
       });
       await context.print(
-        options.json ? demoJson(demo, Date.now()) : demoHelp(demo, program(), options.for),
+        options.json ? demoJson(demo, Date.now()) : demoHelp(
+          demo,
+          program(),
+          options.for,
+          context.terminal ? context.size().columns : Infinity,
+        ),
       );
       const end = Promise.race([pause(options.for ?? LONGEST, context.signal), demo.finished]);
       if (options.break !== undefined) {

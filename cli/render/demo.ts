@@ -11,12 +11,14 @@ import { renderTable } from "./table.ts";
 
 /**
  * What runs, and what to type in another terminal. `program` is how the command line is started here;
- * `milliseconds` is when the demo ends, undefined for Ctrl-C.
+ * `milliseconds` is when the demo ends, undefined for Ctrl-C. What a command does stands beside it, or
+ * above it where `columns` are too few.
  */
 export function demoHelp(
   { target }: Demo,
   program: string,
   milliseconds: number | undefined,
+  columns: number,
 ): string {
   const end = milliseconds === undefined ? "until Ctrl-C" : `for ${durationText(milliseconds)}`;
   const lines = [
@@ -30,8 +32,11 @@ export function demoHelp(
     [`diagnose ${target}`, "what hangs, and why"],
   ];
   const width = Math.max(...lines.map(([command]) => command.length));
+  const room = Math.max(...lines.map(([, what]) => program.length + width + what.length + 5));
   const commands = lines.map(([command, what]) =>
-    `  ${bold(`${program} ${command.padEnd(width)}`)}  ${what}`
+    room <= columns
+      ? `  ${bold(`${program} ${command.padEnd(width)}`)}  ${what}`
+      : `  ${what}:\n    ${bold(`${program} ${command}`)}`
   );
   return [`demo guest ${bold(target)} runs ${end}. In another terminal:`, ...commands].join("\n");
 }

@@ -136,7 +136,10 @@ function still(queue: QueueObservation): Answer {
   const { indices } = ends(queue.readings)[1];
   if (indices.inFlight === 0) return reaped(queue);
   if (queue.posted) {
-    const text = `${indices.inFlight} buffers are posted and wait for the device to have something`;
+    const [count, are, wait] = indices.inFlight === 1
+      ? ["1 buffer", "is", "waits"]
+      : [`${indices.inFlight} buffers`, "are", "wait"];
+    const text = `${count} ${are} posted and ${wait} for the device to have something`;
     return { verdict: "idle", turn: "nobody", evidence: [text] };
   }
   return stalled(queue);
@@ -262,7 +265,8 @@ function outstanding(queue: QueueObservation, first: RingIndices, last: RingIndi
   const moved = sameIndex(first.available, last.available)
     ? `available stands at ${place(last.available)}`
     : `available moved from ${place(first.available)} to ${place(last.available)}`;
-  const what = queue.config?.format === "packed" ? "slots" : "buffers";
+  const one = queue.config?.format === "packed" ? "slot" : "buffer";
+  const what = last.inFlight === 1 ? one : `${one}s`;
   return `${moved}, used at ${place(last.used)}: ${last.inFlight} ${what} with the device`;
 }
 
