@@ -40,7 +40,10 @@ Deno.test("what a row shows is what the next command takes", () => {
 
 Deno.test("an unknown device or queue is not found, and the known ones are named", () => {
   const device = assertThrows(() => selectDevices(DEVICES, target("qemu:42/blk7")), SourceError);
-  assertEquals([device.kind, device.remedy], ["not-found", "did you mean blk0? devices: net0, blk0"]);
+  assertEquals([device.kind, device.remedy], [
+    "not-found",
+    "did you mean blk0? devices: net0, blk0",
+  ]);
   const queue = assertThrows(() => selectQueues(DEVICES, target("qemu:42/net0:9")), SourceError);
   assertEquals([queue.kind, queue.remedy], ["not-found", "queues: 0 (rx0), 1 (tx0), 2 (ctrl)"]);
 });
