@@ -7,12 +7,13 @@
 import { hex } from "../address.ts";
 import { SourceError } from "../errors.ts";
 import { FEATURE } from "../ring/config.ts";
-import { readQueueNotify } from "../transport/common_config.ts";
+import { type QueueNotify, readQueueNotify } from "../transport/common_config.ts";
 import type { PciDevice } from "../transport/enumerate.ts";
 import { notifyOffset, type NotifyWrite, notifyWrite } from "../transport/notify.ts";
 import type { PciBar } from "../transport/pci_bars.ts";
 import { CFG_TYPE, firstUsable, type VirtioCapability } from "../transport/pci_capabilities.ts";
 import { openBar, type RegisterWindow, type WindowSys } from "../transport/register_window.ts";
+import { nextPosition } from "./driver_position.ts";
 import { NO_CALL, type Refusal, refusal, registerWay } from "./inside.ts";
 import type { Kick, KickProof, KickSide } from "./kick.ts";
 
@@ -60,15 +61,12 @@ function possible(sys: WindowSys, device: PciDevice, queue: number): true | stri
   const areas = areasOf(device);
   if (typeof areas === "string") return areas;
   const features = device.node?.features ?? 0n;
-  const write = notifyWrite(
-    { index: queue, configData: 0, next: null, format: "split" },
-    features,
-    "pci",
-  );
-  if (typeof write === "string") return write;
   try {
-    using _common = openCommon(sys, device, areas);
-    return true;
+    using common = openCommon(sys, device, areas);
+    // Without NOTIFICATION_DATA nothing of the queue is asked before it is written to.
+    if ((features & FEATURE.NOTIFICATION_DATA) === 0n) return true;
+    const write = writeFor(sys, queue, readQueueNotify(common, queue), features);
+    return typeof write === "string" ? write : true;
   } catch (error) {
     return refusal(error);
   }
@@ -94,6 +92,20 @@ function send(sys: WindowSys, device: PciDevice, queue: number): KickProof {
   return { evidence: [`wrote ${write.width}-bit ${hex(write.value)} to ${where}`] };
 }
 
+/** What the driver itself would write. */
+function writeFor(
+  sys: WindowSys,
+  index: number,
+  known: QueueNotify,
+  features: bigint,
+): NotifyWrite | string {
+  const wantsData = (features & FEATURE.NOTIFICATION_DATA) !== 0n;
+  const next = wantsData ? nextPosition(sys, known, features) : null;
+  if (typeof next === "string") return next;
+  const format = (features & FEATURE.RING_PACKED) === 0n ? "split" : "packed";
+  return notifyWrite({ index, configData: known.configData, next, format }, features, "pci");
+}
+
 function lookUp(
   sys: WindowSys,
   device: PciDevice,
@@ -101,13 +113,11 @@ function lookUp(
   queue: number,
 ): { offset: bigint; write: NotifyWrite } {
   using common = openCommon(sys, device, areas);
-  const { size, notifyOff, configData } = readQueueNotify(common, queue);
-  if (size === 0) throw unsupported(`${device.address} has no queue ${queue}`);
-  const features = device.node?.features ?? 0n;
-  const asked = { index: queue, configData, next: null, format: "split" } as const;
-  const write = notifyWrite(asked, features, "pci");
+  const known = readQueueNotify(common, queue);
+  if (known.size === 0) throw unsupported(`${device.address} has no queue ${queue}`);
+  const write = writeFor(sys, queue, known, device.node?.features ?? 0n);
   if (typeof write === "string") throw unsupported(write);
-  const offset = notifyOffset(areas.notify, notifyOff, write.width);
+  const offset = notifyOffset(areas.notify, known.notifyOff, write.width);
   if (typeof offset === "string") throw unsupported(offset);
   return { offset, write };
 }

@@ -57,6 +57,9 @@ export interface QueueNotify {
   readonly notifyOff: number;
   /** `queue_notif_config_data`; null where the structure ends before it. */
   readonly configData: number | null;
+  /** Guest physical addresses of the descriptor and the driver area; 0 where there are none. */
+  readonly descriptor: bigint;
+  readonly driver: bigint;
 }
 
 /**
@@ -72,8 +75,17 @@ export function readQueueNotify(registers: WritableRegisterFile, queue: number):
       size: registers.read(COMMON.queueSize, 16),
       notifyOff: registers.read(COMMON.queueNotifyOff, 16),
       configData: has ? registers.read(COMMON.queueNotifConfigData, 16) : null,
+      descriptor: read64(registers, COMMON.queueDesc),
+      driver: read64(registers, COMMON.queueDriver),
     };
   } finally {
     if (before !== queue) registers.write(COMMON.queueSelect, 16, before);
   }
+}
+
+/** 64-bit fields are read as two of 32 bits (4.1.3.1); 0 where the structure ends before it. */
+function read64(registers: RegisterFile, offset: number): bigint {
+  if (!hasRegister(registers, offset + 4, 32)) return 0n;
+  const [low, high] = [offset, offset + 4].map((at) => BigInt(registers.read(at, 32)));
+  return (high << 32n) | low;
 }

@@ -3,6 +3,9 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { openSys } from "../../ffi/sys.ts";
 import { IvshmemClient } from "../../lib/ivshmem/client.ts";
 import { startIvshmemServer } from "../../lib/ivshmem/server.ts";
+import type { RingConfig } from "../../lib/ring/config.ts";
+import { openRing } from "../../lib/ring/ring.ts";
+import { openTarget } from "../../lib/source/attach.ts";
 import {
   type InsideGuest,
   insideGuestMissing,
@@ -93,23 +96,51 @@ async function kicks(machine: "q35" | "microvm", devices: string[], work: Work):
     const text = Deno.readTextFileSync(`${inside.guest.directory}/trace.log`);
     return text.split("\n").filter((line) => line.includes(" n 1 ")).length;
   };
-  await work(async (...args) => {
+  const kick = async (...args: string[]) => {
     const before = traced();
     const { status, text } = await inside.guestmem("kick", ...args);
     assertEquals(status, 0, text);
     return { text, notified: traced() - before };
-  }, inside);
+  };
+  await work(kick, inside);
 }
 
 type Kick = (...args: string[]) => Promise<{ text: string; notified: number }>;
 type Work = (kick: Kick, inside: InsideGuest) => Promise<void>;
+
+/** What NOTIFICATION_DATA would say of each queue of the balloon, which no device here offers. */
+const POSITIONS = `
+import { openSys } from "/project/ffi/sys.ts";
+import { nextPosition } from "/project/lib/kick/driver_position.ts";
+import { readQueueNotify } from "/project/lib/transport/common_config.ts";
+import { enumeratePci } from "/project/lib/transport/enumerate.ts";
+import { CFG_TYPE, firstUsable } from "/project/lib/transport/pci_capabilities.ts";
+import { openBar } from "/project/lib/transport/register_window.ts";
+import { sysfsReader } from "/project/lib/transport/sysfs_reader.ts";
+const sys = openSys();
+const device = enumeratePci(sysfsReader(sys)).find(({ address }) => address === "0000:00:07.0");
+const common = firstUsable(device.capabilities, CFG_TYPE.common);
+using bar = openBar(sys, device.address, device.bars[common.bar], common.offset, 64, true);
+const next = (queue) => nextPosition(sys, readQueueNotify(bar, queue), device.node.features);
+console.log(JSON.stringify([0, 1, 2].map(next)));
+`;
 
 liveTest("kicks inside a guest reach the device: notify address and port", missing, async () => {
   const devices = [
     ...["-device", "virtio-balloon-pci,disable-legacy=on,addr=7"],
     ...["-device", "virtio-serial-pci,disable-legacy=off,disable-modern=on,addr=8"],
   ];
-  await kicks("q35", devices, async (kick) => {
+  await kicks("q35", devices, async (kick, inside) => {
+    // What the guest's own memory says of its rings is what the host sees there.
+    await using outside = await openTarget(`qemu:${inside.guest.pid}`, { sys });
+    const balloon = outside.devices.find(({ type }) => type === 5);
+    const indices = balloon?.queues.map(({ ring }) =>
+      openRing(outside.memory, ring as RingConfig).indices()?.available.index
+    );
+    const { text: positions } = await inside.evaluate(POSITIONS);
+    const next = JSON.parse(positions).map(({ index }: { index: number }) => index);
+    assertEquals(next, indices?.slice(0, 3), positions);
+    assert(next.some((index: number) => index > 0), positions);
     const modern = await kick("pci:07.0/balloon:1");
     assertMatch(modern.text, /wrote 16-bit 0x1 to BAR 4 \+ 0x3004/);
     assertEquals(modern.notified, 1);

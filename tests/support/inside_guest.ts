@@ -18,6 +18,8 @@ export interface InsideGuest extends AsyncDisposable {
   readonly guest: LinuxGuest;
   /** Runs the command line in the guest: `["map", "pci:05.0"]`. */
   guestmem(...args: string[]): Promise<GuestOutput>;
+  /** Evaluates a module in the guest, where the project is at /project. */
+  evaluate(code: string): Promise<GuestOutput>;
 }
 
 const REPOSITORY = new URL("../../", import.meta.url).pathname;
@@ -90,11 +92,16 @@ async function mounted(guest: LinuxGuest, image: string): Promise<InsideGuest> {
   const { status, text } = await guest.run(MOUNT);
   if (status !== 0) throw new Error(`${MOUNT}: ${text}`);
   const environment = "DENO_DIR=/tmp/cache HOME=/tmp NO_COLOR=1 DENO_NO_UPDATE_CHECK=1";
-  const program = "/deno run --no-prompt --quiet --cached-only -A /project/cli/main.ts";
+  const deno = (...words: string[]) =>
+    guest.run(`${environment} chroot /mnt /deno ${words.join(" ")}`, 120_000);
+  const flags = "--no-prompt --quiet --cached-only -A";
   return {
     guest,
-    guestmem: (...args) =>
-      guest.run(`${environment} chroot /mnt ${program} ${args.map(quoted).join(" ")}`, 120_000),
+    guestmem: (...args) => deno("run", flags, "/project/cli/main.ts", ...args.map(quoted)),
+    async evaluate(code) {
+      await guest.run(`echo ${btoa(code)} | base64 -d > /mnt/tmp/evaluate.ts`);
+      return await deno("run", flags, "--no-check --config=/project/deno.json /tmp/evaluate.ts");
+    },
     async [Symbol.asyncDispose]() {
       await guest[Symbol.asyncDispose]();
       await Deno.remove(image);

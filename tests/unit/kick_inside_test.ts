@@ -47,7 +47,11 @@ function device(fixture: PciFixture, what: PciKind, features: bigint): PciDevice
  * Pages of a device by file offset. A mapping's buffer is detached when it ends, so what was written
  * is copied back then; `mapped` counts those that are left.
  */
-function machine(pages: Map<number, Uint8Array>, fail: readonly Failure[] = []) {
+function machine(
+  pages: Map<number, Uint8Array>,
+  fail: readonly Failure[] = [],
+  kcore: Uint8Array = new Uint8Array(0),
+) {
   const held = new Map<bigint, number>();
   const offsets = new Map<bigint, number>();
   let next = 0x1000n;
@@ -56,6 +60,11 @@ function machine(pages: Map<number, Uint8Array>, fail: readonly Failure[] = []) 
     open: () => 7,
     close: () => {},
     pwrite: (_, bytes) => bytes.length,
+    pread(_, target, offset) {
+      const part = kcore.subarray(offset, offset + target.length);
+      target.set(part);
+      return part.length;
+    },
     mmap(length, _protection, _flags, _fd, offset) {
       held.set(next, length);
       offsets.set(next, offset);
@@ -136,7 +145,6 @@ Deno.test("registers that the kernel keeps to itself give the remedy", () => {
 
 Deno.test("why a notify address is not to be used, told without touching the device", () => {
   const cases: [PciDevice, string][] = [
-    [device(QEMU_GPU_HOSTMEM, MODERN, VERSION_1 | 1n << 38n), "position is not known"],
     [device(QEMU_GPU_HOSTMEM, MODERN, 0n), "as a legacy device"],
     [device(QEMU_GPU_HOSTMEM, { kind: "legacy", type: 1 }, 0n), "legacy: no notify area"],
     [{ ...device(QEMU_GPU_HOSTMEM, MODERN, VERSION_1), node: null }, "no driver runs the device"],
@@ -154,6 +162,80 @@ Deno.test("why a notify address is not to be used, told without touching the dev
   const { sys } = machine(new Map());
   const call = virtioPciKick(sys, device(QEMU_GPU_HOSTMEM, MODERN, VERSION_1), 0, "call");
   assertEquals(typeof call.possible, "string");
+});
+
+/** A kernel with 64 KiB of RAM at 1 MiB, as /proc/kcore shows it: one hole of a header, one stretch. */
+function kernel(put: (ram: DataView) => void): Uint8Array {
+  const file = new Uint8Array(0x1000 + 0x10000);
+  const view = new DataView(file.buffer);
+  file.set([0x7f, 0x45, 0x4c, 0x46]);
+  view.setBigUint64(32, 64n, true);
+  view.setUint16(54, 56, true);
+  view.setUint16(56, 2, true);
+  // Virtual stretches have no physical address, which is said by all ones.
+  view.setUint32(64, 1, true);
+  view.setBigUint64(64 + 24, (1n << 64n) - 1n, true);
+  view.setUint32(120, 1, true);
+  for (const [at, value] of [[8, 0x1000n], [24, 0x10_0000n], [40, 0x10000n]] as const) {
+    view.setBigUint64(120 + at, value, true);
+  }
+  put(new DataView(file.buffer, 0x1000));
+  return file;
+}
+
+/** The gpu's pages with a queue at 1 MiB: descriptors, and the driver area 4 KiB behind. */
+function queuePages(descriptor = 0x10_0000): Map<number, Uint8Array> {
+  const pages = gpuPages();
+  const view = new DataView((pages.get(0) as Uint8Array).buffer);
+  view.setUint32(COMMON.queueDesc, descriptor, true);
+  view.setUint32(COMMON.queueDriver, descriptor + 0x1000, true);
+  return pages;
+}
+
+const NOTIFICATION_DATA = 1n << 38n;
+const PACKED = 1n << 34n;
+
+Deno.test("NOTIFICATION_DATA: the driver's position is read from its ring", async () => {
+  const split = kernel((ram) => ram.setUint16(0x1002, 0x8005, true));
+  // Two slots of the first lap are available.
+  const packed = kernel((ram) =>
+    [0, 1].forEach((slot) => ram.setUint16(16 * slot + 14, 0x80, true))
+  );
+  for (
+    const [kcore, more, value] of [[split, 0n, 0x80050001], [packed, PACKED, 0x80020001]] as const
+  ) {
+    const pages = queuePages();
+    const { sys, mapped } = machine(pages, [], kcore);
+    const features = VERSION_1 | NOTIFICATION_DATA | more;
+    const kick = virtioPciKick(sys, device(QEMU_GPU_HOSTMEM, MODERN, features), 1, "kick");
+    assertEquals(kick.possible, true);
+    const { evidence } = await kick.send();
+    assertEquals(evidence, [`wrote 32-bit 0x${value.toString(16)} to BAR 2 + 0x3014 (0xf010b014)`]);
+    const written = new DataView((pages.get(0x3000) as Uint8Array).buffer);
+    assertEquals([written.getUint32(0x14, true), mapped()], [value, 0]);
+  }
+});
+
+Deno.test("NOTIFICATION_DATA: where the position can not be had, nothing is written", async () => {
+  const ram = kernel(() => {});
+  const platform = 1n << 33n;
+  const cases: [Uint8Array, bigint, number, string][] = [
+    [ram, platform, 0x10_0000, "its addresses are the platform's"],
+    [ram, 0n, 0, "no addresses"],
+    [ram, 0n, 0x20_0000, "no memory at 0x201002"],
+    [ram, PACKED, 0x10_fff0, "no memory at 0x10fff0"],
+    [new Uint8Array(0), 0n, 0x10_0000, "no ELF file"],
+  ];
+  for (const [kcore, more, descriptor, text] of cases) {
+    const pages = queuePages(descriptor);
+    if (descriptor === 0) pages.get(0)?.fill(0, COMMON.queueDesc, COMMON.queueDevice);
+    const { sys, mapped } = machine(pages, [], kcore);
+    const features = VERSION_1 | NOTIFICATION_DATA | more;
+    const kick = virtioPciKick(sys, device(QEMU_GPU_HOSTMEM, MODERN, features), 1, "kick");
+    assert(String(kick.possible).includes(text), String(kick.possible));
+    await assertRejects(() => kick.send(), SourceError, "position is not known");
+    assertEquals([pages.has(0x3000), mapped()], [false, 0]);
+  }
 });
 
 Deno.test("ports: a 16-bit write of the queue's index at offset 16", async () => {
