@@ -73,7 +73,8 @@ export function kickCommand(context: Context): CommandUnknownOpts {
       const kick = chooseKick(via === null ? ways : everyWay(ways), via);
       const plan = { target, side, way: kick.name, signals: kick.describe() };
       if (options.dryRun) {
-        if (!options.json) return;
+        const told = `${target}: ${plan.signals}; nothing was sent`;
+        if (!options.json) return await context.print(told);
         const more = { time: timeText(Date.now()), sent: false };
         return await context.print(jsonLine("guestmem/kick/1", { ...plan, ...more }));
       }

@@ -108,6 +108,7 @@ Deno.test("a kick revives a queue whose kick was lost, and says what it did", as
   await using demo = await startDemoCommand("--break", "lose-kick", "--break-after", "0s");
   const target = `${demo.target}/blk0:0`;
   const dry = await guestmem(["kick", target, "--dry-run"]);
+  assertStringIncludes(dry.out, "; nothing was sent");
   assertEquals(dry.code, 0);
   assertStringIncludes(dry.out, "eventfd");
   const stuck = await stand(target);
