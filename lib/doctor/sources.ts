@@ -40,6 +40,7 @@ export function sourceChecks(sys: Sys, known: Known): Check[] {
     xen: said(both(known.xen.privcmd, known.xen.xenbus), "domains of this host"),
     pci: inside(sys, "pci"),
     mmio: inside(sys, "mmio"),
+    ccw: inside(sys, "ccw"),
   };
   return Object.entries(lines).map(([name, line]) => ({ area: "source", name, ...line }));
 }
@@ -94,7 +95,7 @@ function passFd(sys: Sys): Outcome {
 }
 
 /** Virtio devices that this machine itself has: it is a guest, then. */
-function inside(sys: Sys, bus: "pci" | "mmio"): Outcome {
+function inside(sys: Sys, bus: "pci" | "mmio" | "ccw"): Outcome {
   const devices = enumerate(sysfsReader(sys)).filter((device) => device.bus === bus);
   if (devices.length > 0) return good(`${devices.length} devices of this machine itself`);
   return absent(`no virtio device on ${bus} here`, INSIDE);

@@ -21,11 +21,16 @@ const QUESTION = [...encodeMessage(frontEndRequest("GET_FEATURES", EMPTY))];
 /** Connects as another user and asks: the answer's length, 0 where it is closed, or the error's name. */
 async function asks(uid: number, path: string): Promise<string> {
   const program = `
+    setTimeout(() => (console.log("neither answered nor closed"), Deno.exit()), 5000);
     try {
       using socket = await Deno.connect({ transport: "unix", path: ${JSON.stringify(path)} });
       await socket.write(Uint8Array.from(${JSON.stringify(QUESTION)})).catch(() => {});
       console.log(await socket.read(new Uint8Array(64)).catch(() => null) ?? 0);
-    } catch (error) { console.log(error.name); }`;
+      Deno.exit();
+    } catch (error) {
+      console.log(error.name);
+      Deno.exit();
+    }`;
   await using user = await asUser(uid, "", program);
   return await user.line();
 }
