@@ -34,7 +34,9 @@ type EventOf<K extends Event["kind"]> = Extract<Event, { kind: K }>;
 function onReport(state: State, { report }: EventOf<"report">): State {
   const history = remember(state.latest?.history ?? [], report);
   const latest = { report, history, stuck: countStuck(report) };
-  const notice = noticeAfter(state.notice);
+  // What was said while the guest was gone is no news once it is back.
+  const isBack = report.guest.up && state.latest?.report.guest.up === false;
+  const notice = isBack ? null : noticeAfter(state.notice);
   return state.paused
     ? { ...state, latest, notice }
     : arranged({ ...state, latest, notice, scene: latest });

@@ -140,6 +140,13 @@ Deno.test("paused, the picture stands; what came meanwhile is there when it goes
   assertEquals([shown(on), on.scene?.history.length], [">blk0:0", 2]);
 });
 
+Deno.test("what was said of a guest that was gone is gone when it is back", () => {
+  const gone = report(reportOf(FOUR, { guest: { up: false, note: "it exited" } }));
+  const noticed = after(SEEN, { kind: "notice", text: "gone: it exited" }, gone);
+  assertEquals(noticed.notice?.text, "gone: it exited");
+  assertEquals(after(noticed, report(reportOf(FOUR))).notice, null);
+});
+
 Deno.test("a notice stands for a while, or until Escape", () => {
   const noticed = after(SEEN, { kind: "notice", text: "the monitor is busy" });
   const again = report(reportOf(FOUR));
