@@ -44,7 +44,7 @@ export interface Context {
   exit(code: number): void;
   /** Gives Ctrl-C to `handler` instead of `signal` until disposed: for a shell, which goes on. */
   takeInterrupt?(handler: () => void): Disposable;
-  /** Takes the terminal whole, where `terminal` is. */
+  /** Takes the terminal whole, where `terminal` is; absent where it can not do that (TERM=dumb). */
   takeScreen?(events: ScreenEvents): Promise<Screen>;
   /** What a script or shell holds under names; absent where mappings end with their command. */
   readonly session?: Holder | null;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Context } from "./context.ts";
+import type { Context, Screen, ScreenEvents } from "./context.ts";
 import { escapeLines } from "./render/escape.ts";
 
 /** Thrown when nobody reads our output any more. Ends the program quietly. */
@@ -22,6 +22,20 @@ export function processContext({ signal, take }: Interruption): Context {
   const terminal = Deno.stdout.isTerminal();
   const encoder = new TextEncoder();
   let say = printError;
+  const whole = async (events: ScreenEvents): Promise<Screen> => {
+    // A name that Deno can not see ahead: it would read all of it before anything runs.
+    const path = "./screen/terminal.ts";
+    const { takeScreen }: typeof import("./screen/terminal.ts") = await import(path);
+    const screen = takeScreen(events, writeAll);
+    if (Deno.stderr.isTerminal()) say = (text) => events.notice(text);
+    return {
+      ...screen,
+      [Symbol.dispose]() {
+        say = printError;
+        screen[Symbol.dispose]();
+      },
+    };
+  };
   return {
     signal,
     terminal,
@@ -32,20 +46,7 @@ export function processContext({ signal, take }: Interruption): Context {
     warn: (text) => say(text),
     exit: () => {},
     takeInterrupt: take,
-    takeScreen: async (events) => {
-      // A name that Deno can not see ahead: it would read all of it before anything runs.
-      const path = "./screen/terminal.ts";
-      const { takeScreen }: typeof import("./screen/terminal.ts") = await import(path);
-      const screen = takeScreen(events, writeAll);
-      if (Deno.stderr.isTerminal()) say = (text) => events.notice(text);
-      return {
-        ...screen,
-        [Symbol.dispose]() {
-          say = printError;
-          screen[Symbol.dispose]();
-        },
-      };
-    },
+    ...Deno.env.get("TERM") === "dumb" ? {} : { takeScreen: whole },
   };
 }
 

@@ -29,7 +29,8 @@ export async function watchRings(
 ): Promise<void> {
   const interval = Math.min(options.interval, options.for ?? Infinity);
   const end = watchEnd(context, { ...options, interval });
-  const whole = context.terminal && !options.json && !options.plain;
+  const able = context.terminal && context.takeScreen !== undefined;
+  const whole = able && !options.json && !options.plain;
   const readings = new Readings();
   const counted = {
     isLast(report: WatchReport) {

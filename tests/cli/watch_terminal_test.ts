@@ -1,6 +1,6 @@
 /** The full-screen view of `watch` on a real terminal, over the demo guest. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { guestmem, temporaryFolder } from "../support/cli.ts";
+import { commandLine, guestmem, temporaryFolder } from "../support/cli.ts";
 import { startDemoCommand } from "../support/demo_command.ts";
 import { liveTest } from "../support/linux_guest.ts";
 import { commandOnTerminal, type Ending, onTerminal, tmuxMissing } from "../support/screen.ts";
@@ -151,6 +151,14 @@ liveTest("NO_COLOR: the cursor is a mark, and nothing is painted", tmuxMissing()
   await using coloured = await onTerminal(words);
   await coloured.shows(/^> (moving|idle)/m);
   assert((await coloured.painted()).includes("\x1b[32m"));
+});
+
+liveTest("a terminal that can not be drawn on gets lines", tmuxMissing(), async () => {
+  await using demo = await startDemoCommand();
+  const words = commandLine(["watch", demo.target, "--count", "1"]);
+  await using terminal = await commandOnTerminal(["env", "TERM=dumb", ...words]);
+  await terminal.shows(/^columns, a tab between two: TIME, [^]*Z\s+proc:\d+\/blk0:0/m);
+  assertEquals(await terminal.ended(), { code: 0, ...GIVEN_BACK });
 });
 
 liveTest("in a shell the prompt has the terminal again, and its keys", tmuxMissing(), async () => {
