@@ -13,7 +13,7 @@ liveTest("a QEMU on the screen: opened, kicked, gone, and back", missing, async 
   const monitor = ["-qmp", `unix:${socket},server=on,wait=off`];
   await using first = await startBootSector({ monitor });
   await using terminal = await onTerminal(["watch", `qemu:${socket}`, "--interval", "200ms"]);
-  const list = await terminal.shows(/^> moving +virtio-blk0:0 [^\n]*\d$/m);
+  const list = await terminal.shows(/^> moving +virtio-blk0:0/m);
   assertMatch(list, /1 queue, 0 stuck/);
 
   await terminal.press("Enter");
@@ -21,7 +21,7 @@ liveTest("a QEMU on the screen: opened, kicked, gone, and back", missing, async 
   await terminal.press("K");
   await terminal.shows(/by ioeventfd: ioeventfd \d+ of QEMU \d+: write 1 \(kick\)\ny kicks/);
   await terminal.press("y");
-  await terminal.shows(/QEMU took it[^]*used index \d+ before, \d+ after/);
+  await terminal.shows(/used index \d+ before, \d+ after/);
   await terminal.press("x", "Escape");
   await terminal.shows(/VERDICT/);
 
