@@ -93,9 +93,10 @@ export async function watchCommand(
   context: Context,
   words: readonly string[],
 ): Promise<CommandUnknownOpts> {
-  const command = ringsCommand(context);
-  if (words[0] === "mem") command.addCommand(await loadMem(context, words.slice(1)));
-  return command;
+  if (words[0] !== "mem") return ringsCommand(context);
+  // Without the options of rings: they would be taken for those of `mem`, which has some of the names.
+  const command = new Command("watch").helpCommand(false).summary("show what changes");
+  return command.addCommand(await loadMem(context, words.slice(1)));
 }
 
 function ringsCommand(context: Context): CommandUnknownOpts {

@@ -4,7 +4,6 @@
  * @module
  */
 import { openSys, type Sys } from "../../ffi/sys.ts";
-import { readSpans } from "../dump/pieces.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { Attachment } from "../source/source.ts";
 import { GuestProcess } from "./guest_process.ts";
@@ -30,19 +29,15 @@ export class MemoryImage {
   }
 
   /** Reads it from memory, by copies: what vanishes under it is unreadable, and no more. */
-  read(memory: GuestMemory, buffer: Uint8Array): void {
+  read(memory: GuestMemory): void {
     const { address, bytes, states } = this;
     // What lies beyond 2^64 is not given.
     states.fill(STATES.indexOf("hole"));
-    for (const span of readSpans(memory, address, BigInt(bytes.length), buffer)) {
-      const [from, to] = [
-        Number(span.address - address),
-        Number(span.address + span.length - address),
-      ];
-      const known = span.kind === "bytes" || span.kind === "zeros";
-      states.fill(known ? 0 : STATES.indexOf(span.kind as ByteState), from, to);
-      if (span.kind === "bytes") bytes.set(span.bytes, from);
-      else bytes.fill(0, from, to);
+    bytes.fill(0);
+    for (const span of memory.read(address, BigInt(bytes.length), CHUNK)) {
+      const from = Number(span.address - address);
+      states.fill(STATES.indexOf(span.state), from, from + Number(span.length));
+      if (span.state === "bytes") bytes.set(span.bytes, from);
     }
   }
 }
@@ -118,16 +113,15 @@ export async function* followMemory(
 ): AsyncGenerator<MemoryReport> {
   if (!(length >= 1 && length <= MEMORY_LIMIT)) throw new RangeError(`length ${length}`);
   using process = new GuestProcess(sys, attachment);
-  const buffer = new Uint8Array(Math.min(CHUNK, length));
   let [before, after] = [new MemoryImage(address, length), new MemoryImage(address, length)];
-  before.read(attachment.memory, buffer);
+  before.read(attachment.memory);
   let last = performance.now();
   let refreshed = last;
   for (let next = last + interval; !signal.aborted; next = Math.max(next + interval, last)) {
     await restUntil(next, signal, sys);
     if (signal.aborted) return;
     process.assertAlive();
-    after.read(attachment.memory, buffer);
+    after.read(attachment.memory);
     const [now, elapsed] = [performance.now(), performance.now() - last];
     last = now;
     const changes = [...changesBetween(before, after)];

@@ -100,3 +100,16 @@ liveTest(
     }
   },
 );
+
+liveTest(
+  "promtool accepts the alert rules of the docs",
+  onPath("promtool") ? null : "no promtool: apt-get install prometheus",
+  async () => {
+    const rules = new URL("../../cli/docs/prometheus/alerts.yml", import.meta.url).pathname;
+    const { success, stdout, stderr } = await new Deno.Command("promtool", {
+      args: ["check", "rules", rules],
+    }).output();
+    const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    assert(success && /SUCCESS: [1-9][0-9]* rules found/.test(text), text);
+  },
+);

@@ -13,7 +13,7 @@ liveTest(
     const monitor = ["-qmp", `unix:${socket},server=on,wait=off`];
     const first = await startBootSector({ monitor });
     const watch = startGuestmem([
-      ...["watch", `qemu:${socket}`, "--interval", "100ms", "--json", "--keep-going"],
+      ...["watch", `qemu:${socket}`, "--interval", "1s", "--json", "--keep-going"],
     ]);
     try {
       await watch.line(/"up":true/);
@@ -55,4 +55,13 @@ liveTest("a QEMU that is stopped is said to be, and its queue stuck", qemuMissin
   const last = JSON.parse(out.trimEnd().split("\n").at(-1) ?? "");
   assertStringIncludes(last.guest.note, "is stopped by a signal");
   assertStringIncludes(last.evidence.join(), "is stopped by a signal");
+});
+
+liveTest("memory of a running QEMU that changes is shown", qemuMissing(), async () => {
+  await using guest = await startBootSector();
+  // The BIOS counts its ticks at 0x46c, 18.2 a second (BIOS data area).
+  const words = ["watch", "mem", `qemu:${guest.pid}`, "0x46c", "4", "--interval", "200ms"];
+  const { code, out, err } = await guestmem([...words, "--count", "2"]);
+  assertEquals(code, 0, err);
+  assert(/^\+ 00000460 {39}[0-9a-f]{2} [0-9a-f]{2} 00 00 /m.test(out), out);
 });
