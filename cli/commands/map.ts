@@ -84,12 +84,13 @@ export function mapCommand(context: Context): CommandUnknownOpts {
     .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)
     .action(async (target, options) => {
-      const { isXenMap, mapXen } = await import("./map_xen.ts");
+      const { confirmXenWrite, endText, isXenMap, mapXen } = await import("./map_xen.ts");
       if (isXenMap(options)) {
         if (options.session === undefined) return await mapXen(context, target, options);
         throw new UsageError("lists of frames or grants are held by --hold, not by a session");
       }
       if (target === undefined) throw new UsageError("missing target", HELP.target);
+      await confirmXenWrite(context, [target, ...options.add ?? []], options);
       if (options.session ?? options.name ?? context.session) {
         return await kept(context, target, options);
       }
@@ -106,7 +107,7 @@ export function mapCommand(context: Context): CommandUnknownOpts {
       }
       if (!options.json && !options.plain) {
         const state = verified === null ? "" : bad === 0 ? ", all readable" : `, ${bad} unreadable`;
-        const end = options.hold ? "held until Ctrl-C" : "unmapped";
+        const end = endText(options.hold === true, target);
         await context.print(`${memorySummary(table)}${state}; ${end}`);
       }
       if (bad > 0) context.exit(EXIT.failed);

@@ -53,7 +53,7 @@ export async function mapXen(
   if (asked.length > 1) throw new UsageError("--frames, --grants and --offer exclude each other");
   if (options.offer !== undefined) return await offer(context, target, options, options.offer);
   const domain = domainOf(target);
-  await confirmWrite(context, domain, options);
+  await confirmXenWrite(context, [target as string], options);
   const [kind, list] = options.grants !== undefined ? ["grant", options.grants] as const : [
     "frame",
     options.frames as string,
@@ -94,19 +94,34 @@ function noticeOf({ notifyOnUnmap, write }: XenMapOptions) {
   throw new UsageError(`"${notifyOnUnmap}" is no event channel port`);
 }
 
-/** Writing to a guest that runs is a race with it: a script must say that it is meant. */
-async function confirmWrite(
+/**
+ * Writing to a guest that runs is a race with it: a script must say that it is meant. `texts` are
+ * targets, and what `--add` takes; those that are no domain of Xen pass. Throws `UsageError`.
+ */
+export async function confirmXenWrite(
   context: Context,
-  domain: number,
-  { write, yes }: XenMapOptions,
+  texts: readonly string[],
+  { write, yes }: Pick<XenMapOptions, "write" | "yes">,
 ): Promise<void> {
-  if (!write || yes || !isRunning(domain)) return;
-  const what = `domain ${domain} is running, and --write maps its memory writable`;
+  if (!write || yes) return;
+  const domains = texts.flatMap((text) => /(?:^|=)xen:([0-9]+)/.exec(text)?.[1] ?? []);
+  const running = domains.map(parseDomain).filter((domain) => isRunning(domain));
+  if (running.length === 0) return;
+  const what = `domain ${running[0]} is running, and --write maps its memory writable`;
   if (!context.terminal || !Deno.stdin.isTerminal()) {
     throw new UsageError(what, "say --yes if that is meant, or `xl pause` it first");
   }
   await context.print(what);
   if (!confirm("Go on?")) throw new UsageError("not confirmed");
+}
+
+/** How a mapping ends, for the last line; of a domain the hold has a price. */
+export function endText(hold: boolean, target: string): string {
+  if (!hold) return "unmapped";
+  const price = target.startsWith("xen:")
+    ? "; the domain can not go away completely meanwhile"
+    : "";
+  return `held until Ctrl-C${price}`;
 }
 
 async function show(
@@ -125,12 +140,9 @@ async function show(
   }
   const table = mapListTable(entries, kind);
   if (options.plain) return await context.print(renderPlain(table));
-  const end = held
-    ? "held until Ctrl-C; the domain can not go away completely meanwhile"
-    : "unmapped";
   await context.print(
     `${renderTable(table)}\n${mapped} of ${plural(entries.length, kind)} mapped ` +
-      `${options.write ? "writable" : "read-only"}; ${end}`,
+      `${options.write ? "writable" : "read-only"}; ${endText(held, target)}`,
   );
 }
 
