@@ -9,7 +9,7 @@ import type { Check, Outcome } from "./check.ts";
 import { hugepages, kernel, mapFiles, memfd, sharedMemory } from "./host.ts";
 import { otherProcess, ptraceScope, readSelf, takeFd } from "./process.ts";
 import { kickChecks, type Known, sourceChecks } from "./sources.ts";
-import { XEN_DEVICES, xenDevice } from "./xen.ts";
+import { hypervisor, XEN_DEVICES, xenDevice, xenstore } from "./xen.ts";
 
 /** Runs every check. Reads no guest memory and changes nothing. */
 export async function examine(
@@ -37,7 +37,7 @@ export async function examine(
     { area: "process", name: "process_vm_readv", ...readSelf(sys) },
     { area: "process", name: "pidfd_getfd", ...known.takeFd },
     { area: "process", name: "others", ...known.other },
-    ...area("xen", xen),
+    ...area("xen", { ...xen, hypervisor: hypervisor(sys), xenstore: await xenstore(sys) }),
     ...sourceChecks(sys, known),
     ...kickChecks(sys, known),
     ...guestChecks(found),

@@ -8,7 +8,7 @@ import type { Guest } from "../guest/guest.ts";
 import { readXenDevices } from "../xen/devices.ts";
 import { openXenHost, parseDomain, stateName, tryDomainInfo, type XenHost } from "../xen/host.ts";
 import { openStore, type Xenstore } from "../xen/store.ts";
-import { attempt } from "./attempt.ts";
+import { hasXen } from "./has_xen.ts";
 import type { AttachOptions, Source } from "./source.ts";
 import { attachXen } from "./xen_attachment.ts";
 import { commonDevice } from "./xen_devices.ts";
@@ -26,7 +26,7 @@ const DOMAIN_LIMIT = 4096;
 
 /** Every domain but our own. Where there is no Xen at all there is nothing to say about it. */
 async function findDomains(options: AttachOptions): Promise<Guest[]> {
-  if (!hasXen(options)) return [];
+  if (!hasXen(options.sys)) return [];
   using store = openStore({ sys: options.sys });
   using host = hostOrNull(options);
   const ids = (await store.list("/local/domain") ?? []).filter((id) => /^[0-9]{1,5}$/.test(id));
@@ -35,11 +35,6 @@ async function findDomains(options: AttachOptions): Promise<Guest[]> {
     if (id !== 0) guests.push(await listed(store, host, id));
   }
   return guests;
-}
-
-function hasXen({ sys }: AttachOptions): boolean {
-  return attempt(() => sys.stat("/dev/xen/privcmd")) !== null ||
-    attempt(() => sys.stat("/proc/xen/privcmd")) !== null;
 }
 
 /** Names and devices come from xenstore; state and memory only with the hypervisor's own word. */
