@@ -20,6 +20,12 @@ export type Gfn = bigint & { readonly [space]: "gfn" };
 /** Xen grant reference: an index into a domain's grant table. */
 export type GrantRef = number & { readonly [space]: "grant" };
 
+/**
+ * Set in a guest address that names a grant instead of a frame: the reference stands above the offset
+ * in its page. XEN_GRANT_DMA_ADDR_OFF of Linux `drivers/xen/grant-dma-ops.c`.
+ */
+export const GRANT_FLAG = 1n << 63n;
+
 /** One past the largest address a 64-bit machine can name. */
 export const ADDRESS_LIMIT = 1n << 64n;
 

@@ -69,7 +69,8 @@ function* regionPieces(slice: Slice, region: Region, chunk: number): Generator<P
   while (at < end) {
     const data = region.backing.nextData(at);
     const start = data === null ? end : Math.min(Math.max(data.start, at), end);
-    if (start > at) yield { kind: "zeros", address: addressOf(at), length: BigInt(start - at) };
+    const gap = region.backing.gaps ?? "zeros";
+    if (start > at) yield { kind: gap, address: addressOf(at), length: BigInt(start - at) };
     // A backing that claims an empty extent would keep us here for ever: take it as one chunk.
     const stop = data === null ? end : Math.min(data.end > start ? data.end : start + chunk, end);
     for (at = start; at < stop;) {

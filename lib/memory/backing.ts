@@ -13,7 +13,7 @@ export interface CopyResult {
   readonly errno: string | null;
 }
 
-/** A range [start, end) of offsets that holds data; between extents are file holes that read as zeros. */
+/** A range [start, end) of offsets that holds data; what is between extents, `Backing.gaps` says. */
 export interface Extent {
   /** First byte with data, inclusive. */
   readonly start: number;
@@ -42,8 +42,13 @@ export interface Backing {
    * copy each value once before checking it.
    */
   live(offset: number, length: number): ArrayBufferLike | null;
-  /** First extent with data that ends after `offset`, or null when only holes follow. */
+  /** First extent with data that ends after `offset`, or null when only gaps follow. */
   nextData(offset: number): Extent | null;
+  /**
+   * What is between extents. `zeros` (as where it is absent): file holes, which read as zeros and are
+   * not to be populated. `hole`: nothing; a read there fails.
+   */
+  readonly gaps?: "zeros" | "hole";
   /**
    * Offsets (from the backing's start) at which `pattern` stands wholly in [offset, offset + length),
    * ascending, found where the bytes are instead of in a copy. Null where that is not possible for all

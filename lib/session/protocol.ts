@@ -136,6 +136,8 @@ export interface WireBacking {
   readonly label: string;
   readonly length: number;
   readonly pageSize: number;
+  /** Absent: zeros. */
+  readonly gaps?: "zeros" | "hole" | undefined;
   readonly fd: number | null;
   /** Offset of the backing's first byte in the fd. */
   readonly start: number;

@@ -21,7 +21,7 @@ const LOST = "ECONNRESET";
 export function remoteBacking(
   reader: Connection,
   name: string,
-  { id, label, length, pageSize }: WireBacking,
+  { id, label, length, pageSize, gaps = "zeros" }: WireBacking,
 ): WritableBacking {
   const ask = (request: { do: "read" | "store"; offset: number; length: number; data: string }) =>
     reader.askNow<CopyAnswer>({ ...request, name, backing: id }).value;
@@ -52,7 +52,8 @@ export function remoteBacking(
 
   const never = () => null;
   const how = "asked of the session, which alone can reach it";
-  return { length, label, pageSize, how, copy, store, nextData, live: never, liveWritable: never };
+  const moves = { copy, store, nextData, live: never, liveWritable: never };
+  return { length, label, pageSize, gaps, how, ...moves };
 }
 
 /** Piece after piece until one is short. `asked` may be more than `wanted`, which exists. */

@@ -109,12 +109,12 @@ function describe(
   id: number,
   fds: number[],
 ): WireBacking {
-  const { label, length, pageSize } = backing;
+  const { label, length, pageSize, gaps } = backing;
   const maps = backing instanceof Mapping;
   const file = maps || backing instanceof FileBacking;
   const origin = file && fds.length < FD_LIMIT ? backing.origin() : null;
   const fd = origin === null ? null : fds.push(sys.dup(origin.fd)) - 1;
-  return { id, label, length, pageSize, fd, start: origin?.offset ?? 0, maps };
+  return { id, label, length, pageSize, gaps, fd, start: origin?.offset ?? 0, maps };
 }
 
 /** Devices, and what else the attachment can do. */

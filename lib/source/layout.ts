@@ -24,21 +24,13 @@ import type { RingConfig, RingFormat, RingPosition } from "../ring/config.ts";
 import { bit, integer, type Node, nodes, parseRoot, pathOf, quantity } from "./layout_fields.ts";
 import { string, word, wrong } from "./layout_fields.ts";
 import { queueName } from "../device/names.ts";
+import { isXen, type LayoutBytes, parseBytes } from "./layout_bytes.ts";
 import { typeId, typeName } from "./layout_types.ts";
+
+export { isXen, type LayoutBytes, type XenBytes } from "./layout_bytes.ts";
 
 /** The value of `format` that is understood. */
 export const LAYOUT_FORMAT = "ring-image/1";
-
-/** Where the bytes of a memory entry come from. */
-export type LayoutBytes =
-  /** A file; relative paths start at the layout's folder. */
-  | { readonly kind: "file"; readonly path: string }
-  /** A memfd of the process, by the name it was created with. */
-  | { readonly kind: "memfd"; readonly name: string }
-  /** An fd number of the process. */
-  | { readonly kind: "fd"; readonly fd: number }
-  /** Memory of the process at this address. */
-  | { readonly kind: "address"; readonly address: bigint };
 
 /** One entry of `memory[]`: [gpa, gpa + size) is [offset, offset + size) of the bytes. */
 export interface LayoutMemory {
@@ -156,6 +148,10 @@ function parseMemory(entry: Node): LayoutMemory {
   const gpa = quantity(entry, "gpa");
   const user = quantity(entry, "user_address", null);
   if (size === 0n) throw wrong(pathOf(entry, "size"), "more than 0 bytes", 0);
+  const bytes = parseBytes(entry);
+  if (isXen(bytes) && gpa % 4096n !== 0n) {
+    throw wrong(pathOf(entry, "gpa"), "a multiple of 4096", entry.fields.gpa);
+  }
   const limit = ADDRESS_LIMIT - size;
   if (gpa > limit) throw wrong(pathOf(entry, "gpa"), `at most ${hex(limit)}`, entry.fields.gpa);
   if (user !== null && user > limit) {
@@ -163,19 +159,7 @@ function parseMemory(entry: Node): LayoutMemory {
   }
   const offset = integer(entry, "offset", Number.MAX_SAFE_INTEGER, 0);
   const name = string(entry, "name", "", true);
-  return { bytes: parseBytes(entry), gpa, size, offset, user, name, path: entry.path };
-}
-
-/** Exactly one of `file`, `memfd`, `fd` and `address`. */
-function parseBytes(entry: Node): LayoutBytes {
-  const given = ["file", "memfd", "fd", "address"].filter((name) => name in entry.fields);
-  if (given.length !== 1) {
-    throw wrong(entry.path, 'exactly one of "file", "memfd", "fd" and "address"', given);
-  }
-  if (given[0] === "file") return { kind: "file", path: string(entry, "file") };
-  if (given[0] === "memfd") return { kind: "memfd", name: string(entry, "memfd") };
-  if (given[0] === "fd") return { kind: "fd", fd: integer(entry, "fd", 0x7fff_ffff) };
-  return { kind: "address", address: quantity(entry, "address") };
+  return { bytes, gpa, size, offset, user, name, path: entry.path };
 }
 
 function userOf(entry: LayoutMemory): bigint {

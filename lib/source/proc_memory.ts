@@ -39,6 +39,9 @@ export function openProcessBytes(options: ProcessBytesOptions): OpenBytes {
         return resources.use(mapped(options, `/proc/${options.pid}/fd/${bytes.fd}`, entry));
       case "file":
         return resources.use(mapped(options, besideLayout(options, bytes.path, entry), entry));
+      case "foreign":
+      case "grants":
+        throw new ProtocolError("layout", entry.path, "memory of a process", "of a Xen domain");
     }
   };
 }
@@ -73,11 +76,17 @@ function mapped(options: ProcessBytesOptions, path: string, entry: LayoutMemory)
 function checkTrust(options: ProcessBytesOptions, link: string, entry: LayoutMemory): void {
   const { sys, pid, layout } = options;
   if (layout !== null || link.startsWith("/memfd:")) return;
-  const owner = attempt(() => sys.stat(`/proc/${pid}`))?.uid;
-  if (owner === 0 || owner === sys.uid) return;
+  const owner = untrustedOwner(sys, pid);
+  if (owner === null) return;
   const text = `${entry.path} of user ${owner}'s process ${pid} is ${link}, no memfd`;
   const remedy = "look at it, and give a --layout of your own if it is what it should be";
   throw new SourceError("proc", "open", "permission", text, remedy);
+}
+
+/** The process's user, where that is neither root nor ours: who may not send us after what it can not have. */
+export function untrustedOwner(sys: Sys, pid: number): number | "unknown" | null {
+  const owner = attempt(() => sys.stat(`/proc/${pid}`))?.uid;
+  return owner === 0 || owner === sys.uid ? null : owner ?? "unknown";
 }
 
 /** The only memfd of that name, among the process's fds or mappings. */

@@ -12,11 +12,12 @@ import { Mapping } from "../../ffi/mapping.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { SourceError } from "../errors.ts";
 import type { Device } from "../guest/guest.ts";
-import { type LayoutMemory, parseLayout } from "./layout.ts";
+import { isXen, type LayoutMemory, parseLayout } from "./layout.ts";
 import { attachLayout, type OpenBytes } from "./layout_memory.ts";
-import { openProcessBytes } from "./proc_memory.ts";
+import { openProcessBytes, untrustedOwner } from "./proc_memory.ts";
 import { publishedField } from "./published.ts";
 import type { Attachment, AttachOptions, Target } from "./source.ts";
+import { openXenBytes } from "./xen_regions.ts";
 
 /** Where the layout comes from. */
 export interface LiveOptions {
@@ -127,17 +128,32 @@ function named(device: Device, socket: string): Device {
  * the fd as it is.
  */
 function openFds({ options, pid }: LiveOptions): OpenBytes {
+  const { sys, write } = options;
   const byPath = openProcessBytes({ ...options, pid, layout: null });
+  const byXen = openXenBytes(sys, write);
   return (entry, resources) => {
+    if (isXen(entry.bytes)) {
+      checkXenOwner(sys, pid, entry);
+      return byXen(entry, resources);
+    }
     try {
       return byPath(entry, resources);
     } catch (error) {
       const refusal = error instanceof SourceError && error.kind === "permission";
       if (!refusal || entry.bytes.kind !== "fd") throw error;
       options.log(`${entry.path}: ${error.message}; taking the fd instead`);
-      return resources.use(takeFd(options.sys, pid, entry.bytes.fd, entry, options.write));
+      return resources.use(takeFd(sys, pid, entry.bytes.fd, entry, write));
     }
   };
+}
+
+/** Xen's devices are root's: who is not root may not have us map a domain's memory for it. */
+function checkXenOwner(sys: Sys, pid: number, { path }: LayoutMemory): void {
+  const owner = untrustedOwner(sys, pid);
+  if (owner === null) return;
+  const text = `${path} of user ${owner}'s process ${pid} is memory of a Xen domain`;
+  const remedy = "run the tap as root";
+  throw new SourceError("vhost", "open memory", "permission", text, remedy);
 }
 
 function takeFd(

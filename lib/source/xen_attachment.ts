@@ -13,7 +13,7 @@ import { RegionTable } from "../memory/region_table.ts";
 import type { XenRing } from "../ring/xen/snapshot.ts";
 import { readXenDevices, type XenDevice, type XenRingPlace } from "../xen/devices.ts";
 import { grantRegions, openGrantWindow } from "../xen/granted_memory.ts";
-import { domainInfo, explained, openXenHost, type XenHost } from "../xen/host.ts";
+import { assertDomain, domainInfo, openXenHost, type XenHost } from "../xen/host.ts";
 import { findFrames, frameRegions, openFrameWindow } from "../xen/memory.ts";
 import { readGrantTable } from "../xen/read_grants.ts";
 import { type MappedRing, mapRing, placeText } from "../xen/rings.ts";
@@ -32,7 +32,7 @@ export async function attachXen(
 ): Promise<Attachment> {
   using undo = new DisposableStack();
   const host = undo.use(openXenHost(options.sys, options.write));
-  assertThere(host, domain);
+  assertDomain(host, domain);
   const { store, note } = storeOrNote(options);
   if (store !== null) undo.use(store);
   const xen = { domain, target, options, host, store, note, resources: undo.move() };
@@ -44,13 +44,6 @@ export async function attachXen(
     throw error;
   }
   return attachment;
-}
-
-/** Works whatever the domctl version. */
-function assertThere(host: XenHost, domain: number): void {
-  if (explained("find domain", () => host.calls.grantTableSize(domain)) !== null) return;
-  const remedy = "`xl list` or `guestmem find` lists domains";
-  throw new SourceError("xen", "find domain", "not-found", `no domain ${domain}`, remedy);
 }
 
 /** Memory and grants need no xenstore. */
@@ -109,7 +102,7 @@ class XenAttachment implements Attachment {
   /** A guest whose number of pages changed has its memory found again. */
   async refresh(): Promise<void> {
     const { host, domain } = this.held;
-    assertThere(host, domain);
+    assertDomain(host, domain);
     if (this.#found !== null) this.#forgetMemory(domainInfo(host, domain).totalPages);
     this.devices = await this.#readDevices();
   }

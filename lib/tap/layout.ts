@@ -8,13 +8,15 @@
  *
  * @module
  */
-import { hex } from "../address.ts";
+import { GRANT_FLAG, hex } from "../address.ts";
 import { FEATURE } from "../ring/config.ts";
 import {
   hasProtocolFeature,
   packedBase,
   protocolFeatureNames,
   splitBase,
+  type WireRegion,
+  type XenMapping,
   xenMapping,
 } from "../wire/vhost_user/vhost_user.ts";
 import { type ConnectionState, isEnabled, type MemorySlot } from "./connection.ts";
@@ -46,7 +48,7 @@ export function connectionLayout(context: LayoutContext, state: ConnectionState)
     connection: context.connection,
     front_end_pid: context.frontEndPid,
     back_end_pid: context.backEndPid,
-    memory: state.memory.flatMap(memoryEntry),
+    memory: state.memory.flatMap((slot) => memoryEntry(state, slot)),
     devices: [deviceEntry(context, state)],
   };
 }
@@ -59,20 +61,37 @@ export function emptyLayout(
   return { format: "ring-image/1", kind, name, socket, peer, memory: [], devices: [] };
 }
 
+function memoryEntry(state: ConnectionState, { region, fd }: MemorySlot): LayoutJson[] {
+  const xen = mappingOf(state, region);
+  if (fd === null) return [];
+  const place = xen === null
+    ? { fd, size: hex(region.size), offset: Number(region.mmapOffset) }
+    : xenPlace(xen, region);
+  if (place === null) return [];
+  return [{ ...place, gpa: hex(region.guestAddress), user_address: hex(region.userAddress) }];
+}
+
+/** By the region's own Xen fields, or as the draft's CUSTOM_MMAP said of all; null: its fd's file. */
+function mappingOf({ customMmap }: ConnectionState, region: WireRegion): XenMapping | null {
+  const mapping = xenMapping(region) ?? customMmap;
+  return mapping?.kind === "unix" ? null : mapping;
+}
+
+/** No frame number and no grant reference leads further: 2^40 frames, 2^32 references. */
+const FOREIGN_LIMIT = 1n << 52n;
+const GRANT_LIMIT = 1n << 44n;
+
 /**
- * Memory that is a file. Xen regions are doors to other domains and are not listed: whoever wants
- * them maps them with its own device fds.
+ * The fd of such a region is a door to Xen (privcmd, gntdev) and not memory: whoever wants the pages
+ * maps them through devices that it opens itself. Null for a region past all frames.
  */
-function memoryEntry({ region, fd }: MemorySlot): LayoutJson[] {
-  const xen = xenMapping(region);
-  if (fd === null || (xen !== null && xen.kind !== "unix")) return [];
-  return [{
-    fd,
-    gpa: hex(region.guestAddress),
-    size: hex(region.size),
-    offset: Number(region.mmapOffset),
-    user_address: hex(region.userAddress),
-  }];
+function xenPlace({ kind, domid, inAdvance }: XenMapping, region: WireRegion): LayoutJson | null {
+  const grants = kind === "grant";
+  const start = grants ? region.guestAddress & ~GRANT_FLAG : region.guestAddress;
+  const left = (grants ? GRANT_LIMIT : FOREIGN_LIMIT) - start;
+  if (left <= 0n) return null;
+  const size = hex(region.size < left ? region.size : left);
+  return { [grants ? "grants" : "foreign"]: domid, on_demand: !inAdvance, size };
 }
 
 function deviceEntry(context: LayoutContext, state: ConnectionState): LayoutJson {
@@ -96,9 +115,10 @@ function deviceEntry(context: LayoutContext, state: ConnectionState): LayoutJson
 }
 
 function deviceNote(state: ConnectionState): string {
-  const xen = state.customMmap !== null ||
-    state.memory.some(({ region }) => (xenMapping(region)?.kind ?? "unix") !== "unix");
-  if (xen) return "memory of a Xen guest: map it with xen:DOMID";
+  const xen = state.memory.map(({ region }) => mappingOf(state, region)).find((one) =>
+    one !== null
+  );
+  if (xen) return `memory of Xen domain ${xen.domid}: needs dom0's devices`;
   if (state.translated) return "behind an IOMMU: ring and buffer addresses are IOVAs";
   return state.features === null ? "features are not negotiated yet" : "";
 }

@@ -9,6 +9,7 @@ import { closeAll } from "../../ffi/fd.ts";
 import { Poller } from "../../ffi/poller.ts";
 import { openSys, type PeerCredentials, type Sys } from "../../ffi/sys.ts";
 import { ProtocolError } from "../errors.ts";
+import { hasXen } from "../source/has_xen.ts";
 import { absolutePath } from "../source/unix_listener.ts";
 import {
   checkMessage,
@@ -23,7 +24,7 @@ import { type ConnectionState, dialectOf, FRESH_CONNECTION, heldFds, learn } fro
 import { connectionLayout, type LayoutJson } from "./layout.ts";
 import { openListener } from "./listener.ts";
 import { openPort, type Port } from "./port.ts";
-import { sinkAnswer } from "./sink_answers.ts";
+import { SINK_PROTOCOL_FEATURES, SINK_XEN_FEATURES, sinkAnswer } from "./sink_answers.ts";
 
 /** What answers and serves in the place of a sink's nothing. */
 export interface SinkDevice {
@@ -80,7 +81,11 @@ export interface Sink extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-const NOTHING: SinkDevice = { answer: sinkAnswer, settle: () => {} };
+/** What a sink offers beside rings: a Xen domain's memory, where this machine can map it. */
+function nothing(sys: Sys): SinkDevice {
+  const features = SINK_PROTOCOL_FEATURES | (hasXen(sys) ? SINK_XEN_FEATURES : 0n);
+  return { answer: (message, state) => sinkAnswer(message, state, features), settle: () => {} };
+}
 
 interface Session {
   readonly port: Port;
@@ -94,7 +99,7 @@ export function startSink(options: SinkOptions): Sink {
   using undo = new DisposableStack();
   const poller = new Poller(sys);
   undo.defer(() => void poller.close());
-  const device = options.device?.(poller) ?? NOTHING;
+  const device = options.device?.(poller) ?? nothing(sys);
   const socket = absolutePath(sys, options.listen);
   let session: Session | null = null;
   let sessions = 0;

@@ -46,6 +46,12 @@ const P = PROTOCOL_FEATURE;
 export const SINK_PROTOCOL_FEATURES: bigint = P.MQ | P.LOG_SHMFD | P.REPLY_ACK |
   P.CROSS_ENDIAN | P.CONFIG | P.RESET_DEVICE | P.CONFIGURE_MEM_SLOTS | P.STATUS;
 
+/**
+ * In dom0 also this: regions may be frames or grants of a Xen domain. Where there is no Xen it must not
+ * be offered, as a front-end could then send what can not be mapped.
+ */
+export const SINK_XEN_FEATURES: bigint = P.XEN_MMAP;
+
 /** Regions that we have room for: as libvhost-user. */
 const MEMORY_SLOTS = 509;
 
@@ -53,8 +59,12 @@ const MEMORY_SLOTS = 509;
  * The answer to a request, after the state has taken it in; null where none is due. Throws
  * ProtocolError for what was not offered and can not be answered.
  */
-export function sinkAnswer(message: Message, state: ConnectionState): Message | null {
-  const own = ownAnswer(message, state);
+export function sinkAnswer(
+  message: Message,
+  state: ConnectionState,
+  protocolFeatures: bigint = SINK_PROTOCOL_FEATURES,
+): Message | null {
+  const own = ownAnswer(message, state, protocolFeatures);
   if (own !== null) return replyTo(message, own);
   if (requestSpec("front-end", message.request)?.answered && !isOptional(message)) {
     const wanted = "a request that was offered";
@@ -71,12 +81,16 @@ function isOffered({ request }: Message, { protocolFeatures }: ConnectionState):
   return spec.feature === null || hasProtocolFeature(protocolFeatures, spec.feature);
 }
 
-function ownAnswer({ name, payload }: Message, state: ConnectionState): Payload | null {
+function ownAnswer(
+  { name, payload }: Message,
+  state: ConnectionState,
+  protocolFeatures: bigint,
+): Payload | null {
   switch (name) {
     case "GET_FEATURES":
       return u64(SINK_FEATURES);
     case "GET_PROTOCOL_FEATURES":
-      return u64(SINK_PROTOCOL_FEATURES);
+      return u64(protocolFeatures);
     case "GET_QUEUE_NUM":
       return u64(LIMIT.vrings);
     case "GET_MAX_MEM_SLOTS":

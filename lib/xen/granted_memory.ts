@@ -13,14 +13,13 @@
  *
  * @module
  */
-import { guestAddress } from "../address.ts";
+import { GRANT_FLAG, guestAddress } from "../address.ts";
+import type { Extent } from "../memory/backing.ts";
 import type { Region } from "../memory/region.ts";
-import { grantedRuns, type GrantTable } from "./grant_table.ts";
+import { grantedRuns, type GrantRun, type GrantTable } from "./grant_table.ts";
 import type { XenHost } from "./host.ts";
+import { readGrantTable } from "./read_grants.ts";
 import { openWindow, type Window } from "./window.ts";
-
-/** XEN_GRANT_DMA_ADDR_OFF. */
-export const GRANT_FLAG = 1n << 63n;
 
 /** A grant-encoded address taken apart; null for an ordinary one. */
 export function grantAddress(
@@ -31,21 +30,49 @@ export function grantAddress(
   return page > 0xffff_ffffn ? null : { ref: Number(page), offset: Number(address & 0xfffn) };
 }
 
+/** Grant references in a row. */
+export interface GrantRange {
+  readonly first: number;
+  readonly count: number;
+}
+
 /** Every reference there can be. */
-const LENGTH = 2 ** 32 * 4096;
+const ALL_GRANTS: GrantRange = { first: 0, count: 2 ** 32 };
 
 /**
- * A window over all grants of a domain. Offset: reference * 4096. A grant is mapped when it is read
- * and unmapped at once: a guest can not take back a page that somebody has mapped.
+ * A window over grants of a domain. Offset: 4096 * (reference - first). A grant is mapped when it is
+ * read and unmapped at once: a guest can not take back a page that somebody has mapped. What is
+ * granted to `reader` at the moment is its data; the rest is nothing.
  */
-export function openGrantWindow(host: XenHost, domain: number): Window {
-  return openWindow({
-    length: LENGTH,
+export function openGrantWindow(
+  host: XenHost,
+  domain: number,
+  { first, count }: GrantRange = ALL_GRANTS,
+  reader = 0,
+): Window {
+  const window = openWindow({
+    length: count * 4096,
     label: `grants of domain ${domain}`,
     pieceSize: 4096,
     pieceLimit: 0,
-    map: (ref) => mapOne(host, domain, ref),
+    map: (index) => mapOne(host, domain, first + index),
   });
+  const runs = () => grantedRuns(readGrantTable(host, domain), reader);
+  return {
+    ...window,
+    gaps: "hole",
+    nextData: (offset) => nextRun(runs(), { first, count }, offset),
+  };
+}
+
+/** First run that ends after `offset`, cut to the range. */
+function nextRun(runs: readonly GrantRun[], range: GrantRange, offset: number): Extent | null {
+  for (const { first, count } of runs) {
+    const start = Math.max(offset, (first - range.first) * 4096);
+    const end = Math.min(first + count - range.first, range.count) * 4096;
+    if (start < end) return { start: Math.max(0, start), end };
+  }
+  return null;
 }
 
 /** A grant that is for reading only is mapped so, even where writing was asked for. */

@@ -86,16 +86,28 @@ export function parseDomain(text: string): number {
 }
 
 /**
+ * Throws `SourceError` (not-found) where there is no such domain. Works whatever the domctl version.
+ */
+export function assertDomain(host: XenHost, domain: number): void {
+  if (explained("find domain", () => host.calls.grantTableSize(domain)) !== null) return;
+  throw noDomain(domain);
+}
+
+function noDomain(domain: number): SourceError {
+  const remedy = "`xl list` or `guestmem find` lists domains";
+  return new SourceError("xen", "find domain", "not-found", `no domain ${domain}`, remedy);
+}
+
+/**
  * What the hypervisor says of a domain. Throws `SourceError`: not-found where there is none; the
  * words of the call for a domctl version that is not known.
  */
 export function domainInfo(host: XenHost, domain: number): DomainInfo {
   const info = explained("read domain info", () => host.calls.domainInfo(domain));
   if (info !== null && (info.flags & DOMINF.dying) === 0) return info;
-  const text = info === null ? `no domain ${domain}` : `domain ${domain} is dying`;
-  const remedy = info === null
-    ? "`xl list` or `guestmem find` lists domains"
-    : "a zombie stays as long as somebody has its pages mapped; end that process";
+  if (info === null) throw noDomain(domain);
+  const text = `domain ${domain} is dying`;
+  const remedy = "a zombie stays as long as somebody has its pages mapped; end that process";
   throw new SourceError("xen", "find domain", "not-found", text, remedy);
 }
 

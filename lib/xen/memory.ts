@@ -46,19 +46,39 @@ export function findFrames(
     : translatedFrames(host, info, aborted);
 }
 
+/** What to give the hypervisor for guest frames [first, first + count). */
+type FrameLister = GuestFrames["list"];
+
+/**
+ * The frames of a guest by somebody else's word of where they are (a vhost-user front-end's): nothing
+ * is looked for. Throws `SourceError`.
+ */
+export function frameLister(host: XenHost, info: DomainInfo): FrameLister {
+  if ((info.flags & DOMINF.hvm) === 0) return listMfns(readP2m(host, info).mfns);
+  refuseOnDemand(host, info.domain);
+  return listGfns;
+}
+
+function listMfns(mfns: BigUint64Array): FrameLister {
+  return (first, count) => {
+    const list = new BigUint64Array(count).fill(NO_FRAME);
+    list.set(mfns.subarray(first, first + count));
+    return list;
+  };
+}
+
+function listGfns(first: number, count: number): BigUint64Array {
+  const list = new BigUint64Array(count);
+  const words = new Uint32Array(list.buffer);
+  // The low words alone, which spares as many bigints: almost every frame fits into 32 bits.
+  for (let i = 0; i < count; i++) words[2 * i] = first + i;
+  if (first + count > 2 ** 32) { for (let i = 0; i < count; i++) list[i] = BigInt(first + i); }
+  return list;
+}
+
 function pvFrames(host: XenHost, info: DomainInfo): GuestFrames {
   const { mfns, notes } = readP2m(host, info);
-  return {
-    space: "pfn",
-    end: mfns.length,
-    runs: runsOfP2m(mfns),
-    list(first, count) {
-      const list = new BigUint64Array(count).fill(NO_FRAME);
-      list.set(mfns.subarray(first, first + count));
-      return list;
-    },
-    notes,
-  };
+  return { space: "pfn", end: mfns.length, runs: runsOfP2m(mfns), list: listMfns(mfns), notes };
 }
 
 /** HVM and PVH guests, and every guest on ARM: the hypervisor translates guest frames. */
@@ -79,13 +99,7 @@ function translatedFrames(
     space: "gfn",
     end: Math.max(limit, 1),
     runs: scan.runs,
-    list(first, count) {
-      const list = new BigUint64Array(count);
-      // Frames fit into 32 bits: the low words alone are set, which spares as many bigints.
-      const words = new Uint32Array(list.buffer);
-      for (let i = 0; i < count; i++) words[2 * i] = first + i;
-      return list;
-    },
+    list: listGfns,
     notes: [...notes, `${scan.found} of ${totalPages} pages found in ${scan.scanned} frames`],
   };
 }
@@ -108,7 +122,11 @@ function refuseOnDemand(host: XenHost, domain: number): void {
 }
 
 /** A window over all frames of a guest. Offsets are guest (pseudo-)physical addresses. */
-export function openFrameWindow(host: XenHost, domain: number, frames: GuestFrames): Window {
+export function openFrameWindow(
+  host: XenHost,
+  domain: number,
+  frames: Pick<GuestFrames, "end" | "list">,
+): Window {
   return openWindow({
     length: frames.end * 4096,
     label: `foreign frames of domain ${domain}`,
