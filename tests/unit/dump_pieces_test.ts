@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { pieces, readSpans, type Span } from "../../lib/dump/pieces.ts";
 import { holesIn } from "../../lib/dump/raw_file.ts";
+import { verifyRegions } from "../../lib/memory/verify.ts";
 import { search } from "../../lib/dump/search.ts";
 import { drawnMemory, PAGE } from "../support/sparse_memory.ts";
 
@@ -42,6 +43,20 @@ Deno.test("pieces end at multiples of the chunk, so that unaligned ranges align 
   const list = [...pieces(memory, 100n, BigInt(3 * PAGE), PAGE)];
   assertEquals(list.map(({ address }) => address), [100n, 4096n, 8192n, 12288n]);
   assertEquals(list.map(({ length }) => Number(length)), [PAGE - 100, PAGE, PAGE, 100]);
+});
+
+Deno.test("between grants is nothing, where between extents of a file are zeros", () => {
+  const { memory, backing } = drawnMemory("xxddxx");
+  const grants = Object.assign(backing, { gaps: "hole" as const });
+  const granted = { start: 2 * PAGE, end: 4 * PAGE };
+  grants.nextData = (offset) => offset < granted.end ? granted : null;
+  const spans = readSpans(memory, 0n, 6n * BigInt(PAGE), new Uint8Array(PAGE));
+  assertEquals(drawn(spans), ["hole 2", "bytes 1", "bytes 1", "hole 2"]);
+  assertEquals([...verifyRegions(memory.table).values()], ["ok"]);
+  // Where nothing is granted at all, the first read says why.
+  grants.nextData = () => null;
+  grants.copy = () => ({ length: 0, errno: "EINVAL" });
+  assertEquals([...verifyRegions(memory.table).values()], ["EINVAL"]);
 });
 
 Deno.test("the holes of a range are known without reading", () => {

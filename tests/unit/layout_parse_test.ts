@@ -152,7 +152,18 @@ const WRONG: [what: string, fields: object, message: string][] = [
   [
     "two origins",
     { memory: [{ ...MEMORY, memfd: "ram" }] },
-    'layout memory[0]: wanted exactly one of "file", "memfd", "fd" and "address", got ["file","memfd"]',
+    'layout memory[0]: wanted exactly one of "file", "memfd", "fd", "address", "foreign", "grants", ' +
+    'got ["file","memfd"]',
+  ],
+  [
+    "a frame of Xen that is none",
+    { memory: [{ foreign: 3, gpa: "0x1800", size: 4096 }] },
+    'layout memory[0].gpa: wanted a multiple of 4096, got "0x1800"',
+  ],
+  [
+    "a domain that Xen reserves",
+    { memory: [{ grants: 0x7ff0, gpa: "0x1000", size: 4096 }] },
+    "layout memory[0].grants: wanted an integer from 0 to 32751, got 32752",
   ],
   [
     "overlap",

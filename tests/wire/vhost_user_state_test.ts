@@ -208,18 +208,34 @@ Deno.test("without bit 30 all rings are enabled; with it each by message; a rese
   assert(!isEnabled(reset, reset.vrings[0]) && !reset.vrings[0].started);
 });
 
-Deno.test("memory of Xen guests is known but not published: its fds are doors, not memory", () => {
-  const foreign = region(0n, { xen: { flags: 1, domid: 3 } });
+Deno.test("memory of Xen guests is published as frames and grants of a domain, never by its fd", () => {
+  const foreign = region(0x4000n, { size: 0x3000n, xen: { flags: 1, domid: 3 } });
+  const grants = region((1n << 63n) | 0x8000n, {
+    ...{ size: 1n << 62n, userAddress: 1n << 62n, xen: { flags: 2 | 8, domid: 3 } },
+  });
   const unix = region(0x1000n, { xen: { flags: 0, domid: 3 } });
-  const state = learn(FRESH_CONNECTION, table([foreign, unix]), [5, 6]);
+  const state = learn(FRESH_CONNECTION, table([foreign, unix, grants]), [5, 6, 7]);
   const layout = connectionLayout(context, state) as {
-    memory: unknown[];
+    memory: Record<string, unknown>[];
     devices: { note: string }[];
   };
-  assertEquals(layout.memory.length, 1);
-  assert(layout.devices[0].note.includes("xen:DOMID"));
+  assertEquals(layout.memory.map(({ user_address: _user, ...rest }) => rest), [
+    { foreign: 3, on_demand: false, size: "0x3000", gpa: "0x4000" },
+    { fd: 6, size: "0x1000", offset: 0, gpa: "0x1000" },
+    // No reference is above 2^32 - 1, whatever the front-end says: 2^44 bytes less eight pages.
+    { grants: 3, on_demand: true, size: "0xfffffff8000", gpa: "0x8000000000008000" },
+  ]);
+  assert(layout.devices[0].note.includes("domain 3"));
+});
+
+Deno.test("the draft's CUSTOM_MMAP holds for every region of the connection", () => {
   const draft = learn(FRESH_CONNECTION, customMmapRequest(2n, 7n), []);
   assertEquals(draft.customMmap, { kind: "grant", inAdvance: true, domid: 7 });
+  const { memory } = connectionLayout(context, learn(draft, table([region(0x9000n)]), [5])) as {
+    memory: Record<string, unknown>[];
+  };
+  const { user_address: _user, ...entry } = memory[0];
+  assertEquals(entry, { grants: 7, on_demand: false, size: "0x1000", gpa: "0x9000" });
 });
 
 Deno.test("rings without addresses are listed as waiting, and what is missing is said", () => {
