@@ -66,7 +66,7 @@ export function kickPlain(
 /** Whether the queue moved. */
 export function movementText({ before, after }: Movement, milliseconds: number): string {
   if (before === null || after === null) {
-    return "the ring can not be read, so nothing more is known";
+    return "no ring could be read, so nothing more is known";
   }
   if (before.used !== after.used) return `used index ${before.used} before, ${after.used} after`;
   const idle = before.used === before.available ? ": nothing was waiting" : "";

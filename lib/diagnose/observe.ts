@@ -90,7 +90,7 @@ function takeLook(one: Watched, sys: Sys): void {
 function report(one: Watched, options: ObserveOptions): QueueReport {
   const { device, queue, target } = one;
   const diagnosis = diagnose(observation(one, options.halted));
-  const next = suggestion(diagnosis, target);
+  const next = suggestion(diagnosis, target, queue.xen !== undefined);
   return { ...diagnosis, target, device: device.name, queue: queue.name, snapshot: one.last, next };
 }
 
@@ -114,13 +114,14 @@ function lasting({ previous, last, ring }: Watched): readonly Finding[] {
   return last.findings.filter(({ code, place }) => before.has(`${code}@${place}`));
 }
 
-function suggestion({ verdict }: Diagnosis, target: string): string {
+/** The back-end of a shared ring of Xen can only be kicked by its guest. */
+function suggestion({ verdict }: Diagnosis, target: string, shared: boolean): string {
   switch (verdict) {
     case "corrupt":
       return `guestmem dump ring ${target}`;
     case "lost kick":
     case "kicks suppressed":
-      return `guestmem kick ${target}`;
+      return shared ? `guestmem dump ring ${target}` : `guestmem kick ${target}`;
     case "device not consuming":
     case "ring full":
       return `guestmem dump ring ${target} --recent 8`;
