@@ -6,4 +6,5 @@
 import "./loopback.ts";
 import "./domains.ts";
 import "./pages.ts";
+import "./vhost.ts";
 import "./commands.ts";

@@ -49,6 +49,8 @@ export interface Shared {
   /** Guest frames of the writable pages. */
   readonly frames: number[];
   readonly ringRef: number;
+  /** Guest frame of the same page. */
+  readonly ringFrame: number;
   readonly port: number;
   readonly plainFrame: number;
 }
@@ -64,6 +66,7 @@ export function sharedBy(guest: XlGuest): Shared {
     other: all(/GRANT other ref=(\d+)/g),
     frames: all(/GRANT rw ref=\d+ pfn=([0-9a-f]+)/g, 16),
     ringRef: all(/VIRTQUEUE ring=(\d+)/g)[0],
+    ringFrame: all(/GRANT virtqueue ref=\d+ pfn=([0-9a-f]+)/g, 16)[0],
     port: all(/PORT port=(\d+)/g)[0],
     plainFrame: all(/PLAIN pfn=([0-9a-f]+)/g, 16)[0],
   };
