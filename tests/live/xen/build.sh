@@ -28,7 +28,7 @@ libraries() {
     for package in $todo; do
       case " $seen " in *" $package "*) continue ;; esac
       seen="$seen $package"
-      next="$next $(depends "$package" | grep -E '^(libxen|libyajl)' | tr '\n' ' ' || true)"
+      next="$next $(depends "$package" | grep -E '^(libxen|libyajl|libdevmapper)' | tr '\n' ' ' || true)"
     done
     todo=$(echo $next)
   done
@@ -39,7 +39,7 @@ hypervisor=$(depends xen-system-amd64 | grep -E '^xen-hypervisor-[0-9]')
 version=${hypervisor#xen-hypervisor-}
 version=${version%-amd64}
 kernel=$(depends linux-image-amd64 | grep -E '^linux-image' | head -1)
-packages="$hypervisor $(libraries "xen-utils-$version") xen-utils-common xenstore-utils libxen-dev $kernel"
+packages="$hypervisor $(libraries "xen-utils-$version dmsetup") xen-utils-common xenstore-utils libxen-dev $kernel"
 [ "${4:-}" = hvm ] || [ -e root/usr/libexec/xen-qemu-system-i386 ] && packages="$packages qemu-system-xen"
 policy=$(apt-cache policy $packages | grep -E '^[^ ]|Candidate')
 if [ "$policy" != "$(cat root/.packages 2>/dev/null)" ]; then
@@ -131,10 +131,10 @@ if ! fresh dom0.cpio "$base"; then
 
   dom0=image/dom0
   skeleton $dom0
-  kernel_modules $dom0 xen-gntalloc xen-evtchn xen-privcmd xenfs xen-gntdev xen-blkback xen-netback brd
+  kernel_modules $dom0 xen-gntalloc xen-evtchn xen-privcmd xenfs xen-gntdev xen-blkback xen-netback brd dm-mod
   binaries $dom0 "$tools"/{xl,xenstored,xenconsoled,xen-init-dom0,lsevtchn,libxl-save-helper}
-  for name in xenstore-ls xenstore-read xenstore-write xenstore-list; do
-    binaries $dom0 "$(find root/usr/bin "$tools" -name $name | head -1)"
+  for name in xenstore-ls xenstore-read xenstore-write xenstore-list dmsetup; do
+    binaries $dom0 "$(find root/usr/bin root/sbin root/usr/sbin "$tools" -name $name | head -1)"
   done
   cp -L /lib/x86_64-linux-gnu/libgcc_s.so.1 $dom0/lib/ # loaded by xl's pthread_cancel
   mkdir -p "$dom0/usr/lib/xen-$version/bin" $dom0/etc/xen/scripts

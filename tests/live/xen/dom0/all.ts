@@ -7,4 +7,5 @@ import "./loopback.ts";
 import "./domains.ts";
 import "./pages.ts";
 import "./vhost.ts";
+import "./stalls.ts";
 import "./commands.ts";
