@@ -70,6 +70,11 @@ export interface Hypercalls extends Disposable {
    * is taken, and EPERM outside dom0.
    */
   domainInfo(domain: number): DomainInfo | null;
+  /**
+   * Every domain by id, dying ones too. From 4.19 on the hypervisor does not tell which is the next:
+   * ids below `limit` are asked then. Throws as `domainInfo` does.
+   */
+  domains(limit: number): DomainInfo[];
   /** Interface version that this Xen took; null before the first `domainInfo`. */
   readonly domctlVersion: number | null;
   /** Null where there is no such domain. */
@@ -98,6 +103,10 @@ export function openHypercalls(sys: Sys, privcmd: Privcmd): Hypercalls {
       const [info, version] = probeDomainInfo(privcmd, page, domain, domctl);
       domctl = version;
       return info;
+    },
+    domains(limit) {
+      domctl ??= probeDomainInfo(privcmd, page, 0, null)[1];
+      return listDomains(privcmd, page, domctl, limit);
     },
     get domctlVersion() {
       return domctl;
@@ -141,7 +150,8 @@ function probeDomainInfo(
 ): [DomainInfo | null, number] {
   for (const version of known === null ? DOMCTL_VERSIONS : [known]) {
     try {
-      return [callDomainInfo(privcmd, page, domain, version), version];
+      const info = callDomainInfo(privcmd, page, domain, version);
+      return [info.domain === domain ? info : null, version];
     } catch (error) {
       if (isErrno(error, "ESRCH")) return [null, version];
       if (!isErrno(error, "EACCES")) throw error;
@@ -156,20 +166,52 @@ function probeDomainInfo(
   );
 }
 
+/** One past the last id that a domain can have: DOMID_FIRST_RESERVED. */
+const DOMID_LIMIT = 0x7ff0;
+/** From this version on (4.19) a domain that is not there is an error, and not the next one. */
+const EXACT_VERSION = 0x17;
+
+function listDomains(
+  privcmd: Privcmd,
+  page: Pinned,
+  version: number,
+  limit: number,
+): DomainInfo[] {
+  const exact = version >= EXACT_VERSION;
+  const end = exact ? Math.min(limit, DOMID_LIMIT) : DOMID_LIMIT;
+  const list: DomainInfo[] = [];
+  for (let id = 0; id < end; id++) {
+    const info = infoOrNull(() => callDomainInfo(privcmd, page, id, version));
+    if (info === null && !exact) break;
+    if (info === null || info.domain < id) continue;
+    list.push(info);
+    id = info.domain;
+  }
+  return list;
+}
+
+function infoOrNull(call: () => DomainInfo): DomainInfo | null {
+  try {
+    return call();
+  } catch (error) {
+    if (isErrno(error, "ESRCH")) return null;
+    throw error;
+  }
+}
+
+/** Up to 4.18 the call gives the next domain that exists instead of an error. */
 function callDomainInfo(
   privcmd: Privcmd,
   page: Pinned,
   domain: number,
   version: number,
-): DomainInfo | null {
+): DomainInfo {
   const view = cleared(page, XEN_DOMCTL.SIZE);
   view.setUint32(XEN_DOMCTL.cmd, SUBOP.XEN_DOMCTL_getdomaininfo, true);
   view.setUint32(XEN_DOMCTL.interface_version, version, true);
   view.setUint16(XEN_DOMCTL.domain, domain, true);
   privcmd.hypercall(HYPERVISOR.domctl, `getdomaininfo of domain ${domain}`, [page.address]);
-  const info = decodeDomainInfo(view, XEN_DOMCTL.u);
-  // Up to 4.18 the call gives the next domain that exists instead of an error.
-  return info.domain === domain ? info : null;
+  return decodeDomainInfo(view, XEN_DOMCTL.u);
 }
 
 /** Decodes struct xen_domctl_getdomaininfo at `at`. */

@@ -6,7 +6,15 @@
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import type { Guest } from "../guest/guest.ts";
 import { readXenDevices } from "../xen/devices.ts";
-import { openXenHost, parseDomain, stateName, tryDomainInfo, type XenHost } from "../xen/host.ts";
+import {
+  DOMINF,
+  openXenHost,
+  parseDomain,
+  stateName,
+  tryDomainInfo,
+  tryDomains,
+  type XenHost,
+} from "../xen/host.ts";
 import { openStore, type Xenstore } from "../xen/store.ts";
 import { hasXen } from "./has_xen.ts";
 import type { AttachOptions, Source } from "./source.ts";
@@ -29,12 +37,32 @@ async function findDomains(options: AttachOptions): Promise<Guest[]> {
   if (!hasXen(options.sys)) return [];
   using store = openStore({ sys: options.sys });
   using host = hostOrNull(options);
-  const ids = (await store.list("/local/domain") ?? []).filter((id) => /^[0-9]{1,5}$/.test(id));
+  const names = (await store.list("/local/domain") ?? []).filter((id) => /^[0-9]{1,5}$/.test(id));
+  const ids = names.slice(0, DOMAIN_LIMIT).map(Number).sort((a, b) => a - b);
   const guests: Guest[] = [];
-  for (const id of ids.slice(0, DOMAIN_LIMIT).map(Number).sort((a, b) => a - b)) {
-    if (id !== 0) guests.push(await listed(store, host, id));
-  }
-  return guests;
+  for (const id of ids) if (id !== 0) guests.push(await listed(store, host, id));
+  return [...guests, ...host === null ? [] : forgotten(host, new Set([0, ...ids]))];
+}
+
+/** Ids above those of xenstore that are asked for: a domain that was destroyed had one of them. */
+const IDS_BEHIND = 1024;
+
+/** Domains that xenstore has forgotten: zombies above all, which `xl list` calls (null). */
+function forgotten(host: XenHost, known: ReadonlySet<number>): Guest[] {
+  const left = tryDomains(host, Math.max(...known) + IDS_BEHIND)
+    .filter(({ domain }) => !known.has(domain));
+  return left.slice(0, DOMAIN_LIMIT).map(({ domain, flags, totalPages }): Guest => ({
+    target: `xen:${domain}`,
+    name: "",
+    kind: "xen",
+    pid: null,
+    state: stateName(flags),
+    memory: BigInt(totalPages) * 4096n,
+    devices: [],
+    note: (flags & DOMINF.dying) === 0
+      ? "not in xenstore"
+      : "destroyed; somebody still has pages of it mapped",
+  }));
 }
 
 /** Names and devices come from xenstore; state and memory only with the hypervisor's own word. */

@@ -121,6 +121,16 @@ export function tryDomainInfo(host: XenHost, domain: number): DomainInfo | null 
   }
 }
 
+/** The same of every domain; none where the hypervisor does not tell. See `Hypercalls.domains`. */
+export function tryDomains(host: XenHost, limit: number): readonly DomainInfo[] {
+  try {
+    return host.calls.domains(limit);
+  } catch (error) {
+    if (isErrno(error)) return [];
+    throw error;
+  }
+}
+
 /** `running`, `paused`, `dying` … as `xl list` has them. */
 export function stateName(flags: number): string {
   if (flags & DOMINF.dying) return "dying";

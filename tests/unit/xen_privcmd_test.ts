@@ -154,6 +154,28 @@ Deno.test("a domain that is not there: old Xen gives the next one, new Xen an er
   assertEquals(refused.domainInfo(7), null);
 });
 
+for (const [version, exact] of [[0x16, false], [0x17, true]] as const) {
+  Deno.test(`domains are listed by interface version 0x${version.toString(16)}`, () => {
+    const there = [0, 3, 9];
+    let calls = 0;
+    const fake = fakeXen((_, { argument, at }) => {
+      const call = at(argument.getBigUint64(8, true));
+      if (call.getUint32(4, true) !== version) return "EACCES";
+      calls++;
+      const asked = call.getUint16(8, true);
+      const found = there.find((id) => exact ? id === asked : id >= asked);
+      if (found === undefined) return "ESRCH";
+      call.setUint16(16, found, true);
+      return 0;
+    });
+    using privcmd = openPrivcmd(fake.sys);
+    using hypercalls = openHypercalls(fake.sys, privcmd);
+    assertEquals(hypercalls.domains(20).map(({ domain }) => domain), there);
+    // One to probe, then one a domain and the end; or one an id.
+    assertEquals(calls, exact ? 21 : 5);
+  });
+}
+
 Deno.test("no Xen: the remedy, and no fd stays open", () => {
   const fake = fakeXen(() => 0, { absent: true });
   const error = assertThrows(() => openPrivcmd(fake.sys), SyscallError, "no Xen here");

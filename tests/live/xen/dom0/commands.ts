@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotMatch, assertRejects } from "@std/assert";
 import { UsageError } from "../../../../cli/context.ts";
 import { SourceError } from "../../../../lib/errors.ts";
 import { checkOutput } from "../../../support/schemas.ts";
@@ -197,6 +197,9 @@ Deno.test("a destroyed guest is a zombie until TERM, INT, KILL and dispose let g
   ]);
   await run("xl", "destroy", pvh.name);
   assertEquals(marker(), "guestmem plain marker page");
+  const { text } = await guestmem("find");
+  assertMatch(text, new RegExp(`dying.*${xen(pvh)}$`, "m"));
+  assertMatch(text, /somebody still has pages of it mapped/);
   const ends = ["SIGTERM", "SIGINT", "SIGKILL"] as const;
   held.forEach((child, i) => child.kill(ends[i]));
   const codes = await Promise.all(held.map(async (child) => (await child.status).code));
@@ -207,7 +210,7 @@ Deno.test("a destroyed guest is a zombie until TERM, INT, KILL and dispose let g
   let list = "";
   for (let tries = 0; tries < 50; tries++) {
     list = await run("xl", "list");
-    if (!list.includes("(null)")) return;
+    if (!list.includes("(null)")) return assertNotMatch((await guestmem("find")).text, /dying/);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   throw new Error(list);

@@ -52,7 +52,7 @@ async function suspendedDisk(): Promise<string> {
   await run("insmod", "/lib/modules/dm-mod.ko");
   await run("dmsetup", "create", "slow", "--noudevsync", "--table", "0 8192 linear /dev/ram1 0");
   await run("dmsetup", "suspend", "--noudevsync", "slow");
-  return "/dev/mapper/slow";
+  return "/dev/dm-0"; // devtmpfs makes it; /dev/mapper is udev's
 }
 
 Deno.test("a disk that does not answer: the request is outstanding, its device stuck", async () => {
@@ -61,16 +61,21 @@ Deno.test("a disk that does not answer: the request is outstanding, its device s
   // A few grants more than now: the alarm comes with the disk's ring and requests, and not before.
   const alarm = ((before + 1) * 100 / 32768 + 0.0001).toFixed(4);
   const lines: string[] = [];
+  const stop = new AbortController();
   const watching = guestmemUntil(
-    AbortSignal.timeout(60_000),
+    stop.signal,
     (line) => lines.push(line),
     ...["dump", "grants", xen(pv), "--watch", "--check"],
     ...["--interval", "200ms", "--alarm", alarm],
   );
-  await run("xl", "block-attach", pv.name, `phy:${path},xvdb,r`);
+  try {
+    await run("xl", "block-attach", pv.name, `phy:${path},xvdb,r`);
+    await until(() => Promise.resolve(lines.some((line) => line.includes("ALARM"))));
+  } finally {
+    stop.abort();
+  }
   assertEquals((await watching).code, 3, lines.join("\n"));
   assert(lines.length >= 2 && !lines[0].includes("ALARM"), lines.join("\n"));
-  assertMatch(lines.at(-1) ?? "", /ALARM/);
 
   await until(async () => await outstanding() > 0);
   const { text } = await guestmem("dump", "ring", xen(pv, SLOW_DISK));
@@ -81,11 +86,14 @@ Deno.test("a disk that does not answer: the request is outstanding, its device s
 
 Deno.test("a guest that is paused does not take its disk's answer", async () => {
   await run("xl", "pause", pv.name);
-  await run("dmsetup", "resume", "--noudevsync", "slow");
-  await until(async () => await outstanding() === 0);
-  const { text } = await guestmem("diagnose", xen(pv, SLOW_DISK), "--for", "300ms");
-  assertMatch(text, /^driver not reaping +driver/m);
-  await run("xl", "unpause", pv.name);
+  try {
+    await run("dmsetup", "resume", "--noudevsync", "slow");
+    await until(async () => await outstanding() === 0);
+    const { text } = await guestmem("diagnose", xen(pv, SLOW_DISK), "--for", "300ms");
+    assertMatch(text, /^driver not reaping +driver/m);
+  } finally {
+    await run("xl", "unpause", pv.name);
+  }
   await until(async () => {
     const again = await guestmem("diagnose", xen(pv, SLOW_DISK), "--for", "200ms");
     return !again.text.includes("driver not reaping");

@@ -117,8 +117,10 @@ async function served(sending: Sending, run: (attachment: Attachment) => void): 
   await inFolder(async (folder) => {
     const socket = `${folder}/sink.sock`;
     // A front-end that is refused would be waited for without an end.
-    const signal = AbortSignal.timeout(60_000);
-    const attaching = openTarget(`vhost:${socket}`, { sys, signal });
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), 60_000);
+    const attaching = openTarget(`vhost:${socket}`, { sys, signal: stop.signal })
+      .finally(() => clearTimeout(timer));
     await Promise.race([attaching, until(() => exists(socket), "the sink listens")]);
     using peer = connectPeer(socket);
     const [attached] = await Promise.all([attaching, send(peer, sending)]);
