@@ -79,15 +79,21 @@ Deno.test("a disk that does not answer: the request is outstanding, its device s
 
   await until(async () => await outstanding() > 0);
   const { text } = await guestmem("dump", "ring", xen(pv, SLOW_DISK));
-  assertMatch(text, /outstanding +READ .*sector 0/);
+  assertMatch(text, /outstanding +READ 4096 bytes at 0x0/);
   const stuck = await guestmem("diagnose", xen(pv, SLOW_DISK), "--for", "500ms");
   assertMatch(stuck.text, /^device not consuming +device/m);
 });
 
 Deno.test("a guest that is paused does not take its disk's answer", async () => {
+  const slow = (verb: string) => run("dmsetup", verb, "--noudevsync", "slow");
+  await slow("resume");
+  // The guest reads the disk's first page every second from now on.
+  await until(async () => await answered() > 4);
+  await slow("suspend");
+  await until(async () => await outstanding() > 0);
   await run("xl", "pause", pv.name);
   try {
-    await run("dmsetup", "resume", "--noudevsync", "slow");
+    await slow("resume");
     await until(async () => await outstanding() === 0);
     const { text } = await guestmem("diagnose", xen(pv, SLOW_DISK), "--for", "300ms");
     assertMatch(text, /^driver not reaping +driver/m);
@@ -100,11 +106,21 @@ Deno.test("a guest that is paused does not take its disk's answer", async () => 
   });
 });
 
-/** Requests of the slow disk without an answer; -1 while it has no ring. */
-async function outstanding(): Promise<number> {
+/** Where the slow disk's ring stands; null while it has none. */
+async function slowRing() {
   await using attachment = await openTarget(xen(pv, SLOW_DISK), { sys });
   const device = attachment.devices.find(({ name }) => SLOW_DISK.startsWith(`/${name}:`));
-  return device?.queues[0]?.xen?.open?.().indices()?.inFlight ?? -1;
+  return device?.queues[0]?.xen?.open?.().indices() ?? null;
+}
+
+/** Requests without an answer. */
+async function outstanding(): Promise<number> {
+  return (await slowRing())?.inFlight ?? -1;
+}
+
+/** Answers so far. */
+async function answered(): Promise<number> {
+  return (await slowRing())?.sides[1].producer ?? -1;
 }
 
 async function until(done: () => Promise<boolean>, seconds = 20): Promise<void> {
