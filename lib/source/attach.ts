@@ -59,8 +59,13 @@ export async function openTarget(text: string, options: OpenOptions = {}): Promi
   return whole;
 }
 
-/** Which path to the bytes was taken, and why: a line for each thing that backs regions. */
-function tellBackings({ memory: { table } }: Attachment, log: (line: string) => void): void {
+/**
+ * Which path to the bytes was taken, and why: a line for each thing that backs regions. Memory that is
+ * found at its first use is left alone: it may never be wanted, and it may not be there.
+ */
+function tellBackings(attachment: Attachment, log: (line: string) => void): void {
+  if (attachment.lazy) return;
+  const { table } = attachment.memory;
   for (const { label, how } of new Set(table.regions.map(({ backing }) => backing))) {
     if (how !== undefined) log(`${label}: ${how}`);
   }

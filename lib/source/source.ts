@@ -52,6 +52,8 @@ export interface Attachment extends AsyncDisposable {
   readonly origin?: string;
   /** The process that serves the guest, where the target does not name it. */
   readonly pid?: number;
+  /** `memory` is found at its first use, which may take seconds, or throw. */
+  readonly lazy?: true;
   /** All of its memory, for reading. A refresh may put a new one in its place. */
   readonly memory: GuestMemory;
   /** null unless attached with `write`. */

@@ -78,6 +78,7 @@ interface FoundMemory {
 /** An attachment to a Xen domain. */
 class XenAttachment implements Attachment {
   readonly target: Target;
+  readonly lazy = true;
   note = "";
   devices: readonly Device[] = [];
   #found: FoundMemory | null = null;
