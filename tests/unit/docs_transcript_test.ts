@@ -43,6 +43,7 @@ Deno.test("the picture of a ring compares without where it stands", () => {
   const there = ring("####............................................................");
   assertEquals(wrong(here, there), null);
   assertEquals(wrong("   available 23 v", "v available 4"), null);
+  assertEquals(wrong("   used 23 or later ^", "^ used 0 or later"), null);
   assert(wrong("   available 23 v", "v used 4"));
   assert(wrong("   used 23 ^", "v used 4"));
 });

@@ -70,7 +70,7 @@ async function openDemo([how, queue = "blk0:0"]: readonly string[]): Promise<Sce
     if (how !== undefined) {
       await demo.line(/^broke /);
       // What was under way comes to rest.
-      await new Promise((done) => setTimeout(done, 500));
+      await new Promise((done) => setTimeout(done, 3000));
     }
     const names = [...scene.names, ["4242", pid] as const];
     return { ...scene, names, [Symbol.asyncDispose]: end };

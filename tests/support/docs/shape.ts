@@ -41,7 +41,8 @@ export function shapeOf(line: string): string {
 
 /** `available 23 v` and `v available 23` are one: the marker stands where there is room. */
 function marker(shape: string): string {
-  return /^([v^] \w+ #|\w+ # [v^])$/.test(shape) ? shape.split(" ").sort().join(" ") : shape;
+  const drawn = /^([v^] \w+ #( or later)?|\w+ #( or later)? [v^])$/.test(shape);
+  return drawn ? shape.split(" ").sort().join(" ") : shape;
 }
 
 /** What is wrong with `actual`, in words; null where it is as expected. */
