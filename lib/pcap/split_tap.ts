@@ -70,11 +70,14 @@ export class SplitTap implements PacketTap {
   /** Buffers made available since the position. */
   *#sent(): Generator<Frame> {
     const { memory, config } = this.#options;
-    const first = this.#next as number;
-    const start = { index: first, wrap: true };
+    const start = { index: this.#next as number, wrap: true };
     // A device is often done with them by now: their descriptors stay until the driver's next turn.
     const snapshot = openRing(memory, { ...config, start }).snapshot({ chains: "all" });
-    this.#next = (first + snapshot.chainCount) & 0xffff;
+    const first = (snapshot.available.index - snapshot.chainCount) & 0xffff;
+    // The ring has moved since its indices were read.
+    const missed = (first - start.index) & 0xffff;
+    if (missed > 0) this.#builder.lose(missed);
+    this.#next = snapshot.available.index;
     for (let n = 0; n < snapshot.chainCount; n++) {
       const used = ((snapshot.used.index - (first + n) - 1) & 0xffff) < 0x8000;
       const chain = snapshot.chain(n);

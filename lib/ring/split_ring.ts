@@ -112,7 +112,10 @@ export class SplitRing implements Ring {
     }
     const passed = start !== undefined && outstanding <= size && isBehind(start.index, used);
     const skips = start === undefined || (passed && options.chains !== "all");
-    const first = skips ? used : start.index;
+    const told = skips ? used : start.index;
+    // A ring that moves on between two looks is no fault of it: what is left of a lap is walked.
+    const lapped = options.chains === "all" && ((available - told) & 0xffff) > size;
+    const first = lapped ? (available - size) & 0xffff : told;
     let count = (available - first) & 0xffff;
     if (count > size) {
       if (start !== undefined || !usedAhead) {
