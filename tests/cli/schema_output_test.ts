@@ -14,6 +14,8 @@ import { type Run, startGuestmem, temporaryFolder } from "../support/cli.ts";
 import { guestmem } from "../support/cli.ts";
 import { sys } from "../support/host.ts";
 import { IMAGE_NAMES, writeImage } from "../support/images.ts";
+import { memoryChangeJson } from "../../cli/render/memory_change.ts";
+import { changesBetween, MemoryImage } from "../../lib/watch/memory.ts";
 import { checkOutput, schemaNames, SEEN } from "../support/schemas.ts";
 import { frontEnd } from "../support/vhost_front_end.ts";
 import { connectPeer } from "../support/vhost_peer.ts";
@@ -141,6 +143,14 @@ Deno.test("an ivshmem server and its doorbells", async () => {
     const { out } = await server.end("SIGINT");
     checkOutput(out);
   }
+});
+
+Deno.test("changes of memory", () => {
+  const [before, after] = [new MemoryImage(0x1000n, 4), new MemoryImage(0x1000n, 4)];
+  after.bytes[1] = 0x1b;
+  after.states[3] = 2;
+  const changes = [...changesBetween(before, after)];
+  checkOutput(memoryChangeJson("file:x", { time: 0, elapsed: 20, before, after, changes }));
 });
 
 Deno.test("Xen's rings and grants", () => {
