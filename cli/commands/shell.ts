@@ -17,7 +17,7 @@ import {
   runStatement,
 } from "../script/interpreter.ts";
 import { parseLine, ScriptError, type Statement } from "../script/parse.ts";
-import { ask } from "../script/prompt.ts";
+import { ask, type TypedAhead } from "../script/prompt.ts";
 
 const MANUAL = `
 The language of \`guestmem run\`, line by line: what \`map\` maps stays until \`unmap\` or the end.
@@ -58,9 +58,10 @@ async function loop(interpreter: Interpreter): Promise<number> {
   const complete = completer(interpreter);
   const path = historyPath();
   const history = readHistory(path);
+  const ahead: TypedAhead = { lines: [], rest: "" };
   let code: number = EXIT.done;
   while (true) {
-    const line = await ask({ prompt: PROMPT, history, complete, signal: context.signal });
+    const line = await ask({ prompt: PROMPT, history, complete, ahead, signal: context.signal });
     if (line === null || ENDINGS.includes(line.trim())) break;
     if (line.trim() === "") continue;
     if (history[0] !== line) history.unshift(line);

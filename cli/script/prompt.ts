@@ -5,9 +5,15 @@
  * @module
  */
 import process from "node:process";
-import { createInterface } from "node:readline/promises";
+import { createInterface, type Interface } from "node:readline/promises";
 import type { Completer } from "./complete.ts";
 import { HISTORY_LENGTH } from "./history.ts";
+
+/** What was typed while nobody asked: whole lines, and the beginning of one. */
+export interface TypedAhead {
+  readonly lines: string[];
+  rest: string;
+}
 
 /** How to ask. */
 export interface PromptOptions {
@@ -15,14 +21,41 @@ export interface PromptOptions {
   /** The newest first. */
   readonly history: readonly string[];
   readonly complete: Completer;
+  /** Kept from one question to the next. */
+  readonly ahead: TypedAhead;
   /** Ends the asking. */
   readonly signal: AbortSignal;
 }
 
 /** A line; null at the end of input, or when aborted. Ctrl-C begins the line anew. */
 export async function ask(options: PromptOptions): Promise<string | null> {
-  const { prompt, history, complete, signal } = options;
+  const { prompt, ahead, signal } = options;
   if (signal.aborted) return null;
+  const ready = ahead.lines.shift();
+  if (ready !== undefined) {
+    process.stdout.write(`${prompt}${ready}\n`);
+    return ready;
+  }
+  const editor = edit(options);
+  const ended = new AbortController();
+  editor.on("close", () => ended.abort());
+  try {
+    const answer = editor.question(prompt, { signal: AbortSignal.any([ended.signal, signal]) });
+    editor.write(ahead.rest);
+    const line = await answer;
+    // The terminal gives what it has at once: all behind the first line is for later.
+    ahead.rest = editor.line;
+    return line;
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "AbortError") throw error;
+    process.stdout.write("\n");
+    return null;
+  } finally {
+    editor.close();
+  }
+}
+
+function edit({ history, complete, ahead }: PromptOptions): Interface {
   const editor = createInterface({
     input: process.stdin,
     output: process.stdout,
@@ -31,20 +64,12 @@ export async function ask(options: PromptOptions): Promise<string | null> {
     historySize: HISTORY_LENGTH,
     completer: complete,
   });
-  const ended = new AbortController();
-  editor.on("close", () => ended.abort());
+  // The line that answers a question is not among these.
+  editor.on("line", (line) => ahead.lines.push(line));
   editor.on("SIGINT", () => {
     // To the end and then back to the start: what was typed is gone.
     editor.write(null, { ctrl: true, name: "e" });
     editor.write(null, { ctrl: true, name: "u" });
   });
-  try {
-    return await editor.question(prompt, { signal: AbortSignal.any([ended.signal, signal]) });
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== "AbortError") throw error;
-    process.stdout.write("\n");
-    return null;
-  } finally {
-    editor.close();
-  }
+  return editor;
 }

@@ -49,6 +49,21 @@ Deno.test("Ctrl-C ends a command or empties the line, not the shell", async () =
   assertEquals(await typist.leave("exit\r"), 0);
 });
 
+Deno.test("what is typed while a command runs is run after it, line by line", async () => {
+  await using folder = await temporaryFolder();
+  const { raw, layout } = await writeImage("split_256_live_wrap", folder.path);
+  await using typist = await shell(folder.path);
+  await typist.type(`map file:${raw} --layout ${layout}\r`, /m1@this[^]*guestmem> /);
+  await typist.type("watch m1@this --for 1s --plain\r", /watch/);
+  const shown = await typist.type(
+    "print one more\rprint two more\rprint three",
+    /\none more\r[^]*\ntwo more\r[^]*guestmem> .{0,8}print three$/,
+  );
+  assertMatch(shown, /guestmem> print one more/);
+  await typist.type(" more\r", /\nthree more\r[^]*guestmem> /);
+  assertEquals(await typist.leave("exit\r"), 0);
+});
+
 Deno.test("what was typed is there in the next shell, for its user alone", async () => {
   await using folder = await temporaryFolder();
   {
