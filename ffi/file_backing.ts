@@ -106,8 +106,9 @@ export class FileBacking implements Disposable {
 
   /**
    * The first extent with data at or after `offset`, cut at the backing's ends; null where only
-   * holes follow or the file ends before. A file system without holes gives all that is left. On
-   * tmpfs the kernel walks the extent page by page: about 10 ms per GiB.
+   * holes follow. What lies past the end of a file that is too short is no hole, and is given as an
+   * extent: copies of it say that it can not be read. A file system without holes gives all that is
+   * left. On tmpfs the kernel walks the extent page by page: about 10 ms per GiB.
    */
   nextData(offset: number): Span | null {
     const from = Math.max(0, offset);
@@ -119,10 +120,17 @@ export class FileBacking implements Disposable {
       const end = this.#sys.lseek(fd, this.#base + start, SEEK_HOLE) - this.#base;
       return { start, end: Math.min(end, this.length) };
     } catch (error) {
-      if (isErrno(error, "ENXIO")) return null;
+      if (isErrno(error, "ENXIO")) return this.#pastEnd(from);
       if (isErrno(error, "EINVAL")) return { start: from, end: this.length };
       throw error;
     }
+  }
+
+  #pastEnd(from: number): Span | null {
+    const { mode, size } = this.#sys.fstat(this.#fd.number);
+    if ((mode & S_IFMT) !== S_IFREG) return null;
+    const start = Math.max(from, size - this.#base);
+    return start < this.length ? { start, end: this.length } : null;
   }
 
   /** Where another process can get the same bytes: our fd, and the offset of our first byte in it. */

@@ -58,8 +58,12 @@ Deno.test("a file truncated under the mapping gives short copies, and comes back
   assertEquals(mapping.copy(2 * PAGE, target), { length: 0, errno: "EFAULT" });
   assertEquals(mapping.live(0, 1), null);
   assertEquals(mapping.nextData(0), { start: 0, end: PAGE + 100 });
-  assertEquals(mapping.nextData(2 * PAGE), null);
+  const lost = { start: 2 * PAGE, end: 4 * PAGE };
+  assertEquals(mapping.nextData(2 * PAGE), lost, "no hole: a copy says that it is gone");
+  sys.ftruncate(fd.number, 3 * PAGE);
+  assertEquals(mapping.nextData(2 * PAGE), { ...lost, start: 3 * PAGE }, "a hole, then nothing");
   sys.ftruncate(fd.number, 4 * PAGE);
+  assertEquals(mapping.nextData(2 * PAGE), null, "a hole");
   sys.pwrite(fd.number, new Uint8Array([42]), 3 * PAGE);
   assertEquals(mapping.copy(3 * PAGE, target.subarray(0, 1)), { length: 1, errno: null });
   assertEquals(target[0], 42);

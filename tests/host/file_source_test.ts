@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { readSpans } from "../../lib/dump/pieces.ts";
 import { type ProtocolError, SourceError } from "../../lib/errors.ts";
 import { parseTarget } from "../../lib/guest/target.ts";
 import { openRing } from "../../lib/ring/ring.ts";
@@ -69,6 +70,24 @@ Deno.test("file: without a layout the whole file is memory at 0, and sparse stay
   assertEquals([region.guest, region.length, region.access], [0n, 16777216n, "ro"]);
   assertEquals(guest.memory.bytes(0x500000n, 1 << 20).every((byte) => byte === 0), true);
   assertEquals(sys.stat(raw).blocks, before);
+});
+
+//   file   |data|hole|hole|hole|      truncated to two pages
+//   spans  |byte|zero|unreadable|     and never zeros where the file has nothing any more
+Deno.test("file: what a truncation took is unreadable to a dump, not zeros", async () => {
+  await using dir = await folder();
+  const path = `${dir.path}/guest.ram`;
+  const page = sys.pageSize;
+  await Deno.writeFile(path, new Uint8Array(page).fill(7));
+  await Deno.truncate(path, 4 * page);
+  await using attachment = await attach(`file:${path}`);
+  await Deno.truncate(path, 2 * page);
+  const spans = [...readSpans(attachment.memory, 0n, BigInt(4 * page), new Uint8Array(page))];
+  assertEquals(spans.map(({ kind, address, length }) => [kind, address, length]), [
+    ["bytes", 0n, BigInt(page)],
+    ["zeros", BigInt(page), BigInt(page)],
+    ["unreadable", BigInt(2 * page), BigInt(2 * page)],
+  ]);
 });
 
 Deno.test("file: --write stores into the file, and only then", async () => {
