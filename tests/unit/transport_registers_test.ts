@@ -28,6 +28,8 @@ function queueBank(length: number) {
     if (offset !== COMMON.queueSelect) return;
     view.setUint16(COMMON.queueSize, queue < 4 ? 256 : 0, true);
     view.setUint16(COMMON.queueNotifyOff, queue * 2, true);
+    view.setBigUint64(COMMON.queueDesc, 0x1_2340_0000n + BigInt(queue << 16), true);
+    view.setBigUint64(COMMON.queueDriver, 0x2_2340_0000n + BigInt(queue << 16), true);
     if (length >= 58) view.setUint16(COMMON.queueNotifConfigData, 0x100 + queue, true);
   });
   bank.write(COMMON.queueSelect, 16, 1);
@@ -37,13 +39,17 @@ function queueBank(length: number) {
 
 Deno.test("a queue's notify registers are read with the driver's selection put back", () => {
   const bank = queueBank(64);
-  assertEquals(readQueueNotify(bank, 3), { size: 256, notifyOff: 6, configData: 0x103 });
-  assertEquals(bank.log, ["r16@22", "w16@22=3", "r16@24", "r16@30", "r16@56", "w16@22=1"]);
+  const third = { size: 256, notifyOff: 6, configData: 0x103 };
+  const areas = { descriptor: 0x1_2343_0000n, driver: 0x2_2343_0000n };
+  assertEquals(readQueueNotify(bank, 3), { ...third, ...areas });
+  const reads = ["r16@24", "r16@30", "r16@56", "r32@32", "r32@36", "r32@40", "r32@44"];
+  assertEquals(bank.log, ["r16@22", "w16@22=3", ...reads, "w16@22=1"]);
   bank.log.length = 0;
   readQueueNotify(bank, 1);
-  assertEquals(bank.log, ["r16@22", "r16@24", "r16@30", "r16@56"], "already selected");
+  assertEquals(bank.log, ["r16@22", ...reads], "already selected");
   // Firecracker's structure ends at 56, as in virtio 1.1.
-  assertEquals(readQueueNotify(queueBank(56), 9), { size: 0, notifyOff: 18, configData: null });
+  const { size, notifyOff, configData } = readQueueNotify(queueBank(56), 9);
+  assertEquals([size, notifyOff, configData], [0, 18, null]);
 });
 
 Deno.test("what is written to notify, by the features", () => {
