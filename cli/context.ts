@@ -58,6 +58,11 @@ export class UsageError extends Error {
   }
 }
 
+/** Columns that a table may take: the terminal's, or any number where there is none. */
+export function widthOf({ terminal, size }: Context): number {
+  return terminal ? size().columns : Infinity;
+}
+
 /** Waits for Ctrl-C. */
 export function interrupted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();

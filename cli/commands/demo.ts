@@ -11,7 +11,7 @@ import {
   type DemoOptions,
   startDemo,
 } from "../../lib/demo/demo.ts";
-import { type Context, pause, UsageError } from "../context.ts";
+import { type Context, pause, UsageError, widthOf } from "../context.ts";
 import { HELP } from "../options.ts";
 import { parseCount, parseDuration } from "../parse.ts";
 import { demoBroken, demoHelp, demoJson, demoTotals } from "../render/demo.ts";
@@ -55,7 +55,7 @@ export function demoCommand(context: Context): CommandUnknownOpts {
           demo,
           program(),
           options.for,
-          context.terminal ? context.size().columns : Infinity,
+          widthOf(context),
         ),
       );
       const end = Promise.race([pause(options.for ?? LONGEST, context.signal), demo.finished]);

@@ -10,7 +10,7 @@ import { selectQueues } from "../../lib/guest/select.ts";
 import type { SnapshotOptions } from "../../lib/ring/snapshot.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import type { Attachment } from "../../lib/source/source.ts";
-import type { Context } from "../context.ts";
+import { type Context, widthOf } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { collect, HELP, openOptions } from "../options.ts";
 import { parseCount } from "../parse.ts";
@@ -97,7 +97,7 @@ export function dumpRingCommand(context: Context): CommandUnknownOpts {
         context.signal.throwIfAborted();
       };
       const xen = await showXenRings(attachment, { ...options, show });
-      const render = json ? ringJson : await textRenderer(plain === true, limit);
+      const render = json ? ringJson : await textRenderer(context, plain === true, limit);
       for await (const report of reports(context, attachment, chains, xen)) {
         await show(render(report), report.snapshot.findings.length);
       }
@@ -107,6 +107,7 @@ export function dumpRingCommand(context: Context): CommandUnknownOpts {
 
 /** Tables cost time to load, and JSON needs none. */
 async function textRenderer(
+  context: Context,
   plain: boolean,
   limit: number,
 ): Promise<(report: RingReport) => string> {
@@ -114,7 +115,7 @@ async function textRenderer(
   const { renderPlain } = await import("../render/table.ts");
   return plain
     ? (report) => renderPlain(ringPlainTable(report))
-    : (report) => ringText(report, limit);
+    : (report) => ringText(report, { limit, width: widthOf(context) });
 }
 
 function parseLimit(text: string): number {

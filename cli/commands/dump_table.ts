@@ -6,10 +6,10 @@
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { checkNamed } from "../../lib/guest/select.ts";
 import { openTarget } from "../../lib/source/attach.ts";
-import type { Context } from "../context.ts";
+import { type Context, widthOf } from "../context.ts";
 import { collect, HELP, openOptions } from "../options.ts";
-import { memoryJson, memorySummary, memoryTable } from "../render/memory_table.ts";
-import { renderPlain, renderTable } from "../render/table.ts";
+import { memoryJson, memorySummary, memoryTable, memoryText } from "../render/memory_table.ts";
+import { renderPlain } from "../render/table.ts";
 
 const MANUAL = `
 The table that \`guestmem map\` prints, without reading any of the guest's memory.
@@ -42,6 +42,6 @@ export function dumpTableCommand(context: Context): CommandUnknownOpts {
       }
       const rows = memoryTable(table, null);
       if (options.plain) return await context.print(renderPlain(rows));
-      await context.print(`${renderTable(rows)}\n${memorySummary(table)}`);
+      await context.print(`${memoryText(rows, widthOf(context))}\n${memorySummary(table)}`);
     });
 }

@@ -5,7 +5,7 @@
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { findGuests } from "../../lib/source/attach.ts";
-import { type Context, UsageError } from "../context.ts";
+import { type Context, UsageError, widthOf } from "../context.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseScore } from "../parse.ts";
 import { findJson, findPlain, findText } from "../render/find.ts";
@@ -71,7 +71,7 @@ export function findCommand(context: Context): CommandUnknownOpts {
       if (guests.length === 0) {
         return context.warn("guestmem: no guests found; `guestmem demo` starts one");
       }
-      const width = context.terminal ? context.size().columns : Infinity;
+      const width = widthOf(context);
       await context.print(options.plain ? findPlain(guests) : findText(guests, width));
     });
 }

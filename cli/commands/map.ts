@@ -7,12 +7,12 @@ import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { verifyRegions } from "../../lib/memory/verify.ts";
 import { checkNamed } from "../../lib/guest/select.ts";
 import { openTarget } from "../../lib/source/attach.ts";
-import { type Context, interrupted, UsageError } from "../context.ts";
+import { type Context, interrupted, UsageError, widthOf } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { collect, HELP, openOptions } from "../options.ts";
 import { parseCount } from "../parse.ts";
-import { memoryJson, memorySummary, memoryTable } from "../render/memory_table.ts";
-import { renderPlain, renderTable } from "../render/table.ts";
+import { memoryJson, memorySummary, memoryTable, memoryText } from "../render/memory_table.ts";
+import { renderPlain } from "../render/table.ts";
 import type { KeepOptions } from "./map_session.ts";
 
 const MANUAL = `
@@ -103,7 +103,7 @@ export function mapCommand(context: Context): CommandUnknownOpts {
         await context.print(memoryJson({ target, time: Date.now(), table, verified }));
       } else {
         const rows = memoryTable(table, verified);
-        await context.print(options.plain ? renderPlain(rows) : renderTable(rows));
+        await context.print(options.plain ? renderPlain(rows) : memoryText(rows, widthOf(context)));
       }
       if (!options.json && !options.plain) {
         const state = verified === null ? "" : bad === 0 ? ", all readable" : `, ${bad} unreadable`;

@@ -27,6 +27,7 @@ function withoutColumn({ columns, rows }: Table, head: string): Table {
   return { columns: columns.toSpliced(at, 1), rows: rows.map((cells) => cells.toSpliced(at, 1)) };
 }
 
-function widest(text: string): number {
+/** Columns of the widest line. */
+export function widest(text: string): number {
   return text.split("\n").reduce((widest, line) => Math.max(widest, wideWidth(line)), 0);
 }

@@ -7,6 +7,7 @@ import { hex } from "../../lib/address.ts";
 import type { Region } from "../../lib/memory/region.ts";
 import type { RegionTable } from "../../lib/memory/region_table.ts";
 import { dim, green, red } from "./colors.ts";
+import { fitTable } from "./fit.ts";
 import { jsonLine, timeText } from "./json.ts";
 import { sizeText } from "./size.ts";
 import type { Cell, Table } from "./table.ts";
@@ -59,6 +60,11 @@ function regionRow(region: Region, verified: string | undefined): Cell[] {
 function holeRow(start: bigint, end: bigint): Cell[] {
   const cells = [hex(start), hex(end), sizeText(end - start), "", "", "hole"];
   return [...cells.map((text) => ({ text, paint: dim })), "", "", "", ""];
+}
+
+/** The table of a guest's memory as wide as the terminal: without what is least asked for. */
+export function memoryText(table: Table, width: number): string {
+  return fitTable(table, width, ["PAGE", "OFFSET"]);
 }
 
 /** `256M in 2 regions`. */

@@ -6,13 +6,15 @@
 import { hex } from "../../lib/address.ts";
 import type { DecodedRequest } from "../../lib/device/decoder.ts";
 import type { RingReport } from "../../lib/guest/ring_report.ts";
+import { isUnreadable } from "../../lib/ring/unreadable.ts";
 import type { DescriptorChain, RingSide, RingSnapshot } from "../../lib/ring/snapshot.ts";
 import { jsonLine, timeText } from "./json.ts";
 
-/** One object, without line end. */
+/** One object, without line end. What could not be read is null, never 0. */
 export function ringJson(report: RingReport): string {
   const { target, device, queue, snapshot } = report;
   const { config } = snapshot;
+  const unread = isUnreadable(snapshot);
   return jsonLine("guestmem/ring/1", {
     target,
     time: timeText(snapshot.time),
@@ -25,9 +27,9 @@ export function ringJson(report: RingReport): string {
     descriptorArea: hex(config.descriptor),
     driverArea: hex(config.driver),
     deviceArea: hex(config.device),
-    available: sideJson(snapshot.available),
-    used: sideJson(snapshot.used),
-    inFlight: snapshot.inFlight,
+    available: unread ? null : sideJson(snapshot.available),
+    used: unread ? null : sideJson(snapshot.used),
+    inFlight: unread ? null : snapshot.inFlight,
     exact: snapshot.exact,
     raced: snapshot.raced,
     suppression: snapshot.suppression,

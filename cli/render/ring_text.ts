@@ -6,27 +6,36 @@
 import { hex } from "../../lib/address.ts";
 import type { Finding } from "../../lib/finding.ts";
 import type { RingReport } from "../../lib/guest/ring_report.ts";
+import { isUnreadable } from "../../lib/ring/unreadable.ts";
 import type { ChainDescriptor, DescriptorChain, RingSnapshot } from "../../lib/ring/snapshot.ts";
 import { bold, dim, green, type Paint, red } from "./colors.ts";
 import { queueTitle } from "./device.ts";
 import { escape } from "./escape.ts";
 import { timeText } from "./json.ts";
+import { widest } from "./fit.ts";
 import { chains } from "./ring_json.ts";
 import { ringPicture } from "./ring_picture.ts";
 import { plural } from "./size.ts";
-import { type Cell, renderTable, type Table } from "./table.ts";
+import { type Cell, cellText, renderTable, type Table } from "./table.ts";
 
-/** The whole text, without line end. `limit` is how many chains are shown; Infinity for all. */
-export function ringText(report: RingReport, limit: number): string {
+/** How much of a ring is shown. */
+export interface RingTextOptions {
+  /** Chains; Infinity for all. */
+  readonly limit: number;
+  /** Columns of the terminal; Infinity where there is none. */
+  readonly width: number;
+}
+
+/** The whole text, without line end. */
+export function ringText(report: RingReport, options: RingTextOptions): string {
   const { snapshot } = report;
-  const parts = [
-    title(report),
+  const seen = isUnreadable(snapshot) ? [] : [
     ringPicture(snapshot),
     renderTable(sideTable(snapshot)),
     reading(snapshot),
-    chainText(report, limit),
-    findingText(snapshot.findings),
+    chainText(report, options),
   ];
+  const parts = [title(report), ...seen, findingText(snapshot.findings)];
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
@@ -91,7 +100,7 @@ const CHAIN_COLUMNS = [
   { head: "REQUEST" },
 ] as const;
 
-function chainText(report: RingReport, limit: number): string {
+function chainText(report: RingReport, { limit, width }: RingTextOptions): string {
   const { chainCount, totals } = report.snapshot;
   if (chainCount === 0) return "no chains";
   const { descriptors, readable, writable } = totals;
@@ -102,7 +111,21 @@ function chainText(report: RingReport, limit: number): string {
   const rows = shown.flatMap((chain) => chainRows(report, chain));
   const more = chainCount - shown.length;
   const rest = more === 0 ? "" : `\n${dim(`${plural(more, "more chain")}: --limit 0 shows all`)}`;
-  return `${head}\n${renderTable({ columns: CHAIN_COLUMNS, rows })}${rest}`;
+  return `${head}\n${chainTable(rows, width)}${rest}`;
+}
+
+/** Where requests beside their chains are too wide, each has a line of its own below. */
+function chainTable(rows: readonly Cell[][], width: number): string {
+  const wide = renderTable({ columns: CHAIN_COLUMNS, rows });
+  if (widest(wide) <= width) return wide;
+  const last = CHAIN_COLUMNS.length - 1;
+  const columns = CHAIN_COLUMNS.slice(0, last);
+  const [head, ...lines] = renderTable({ columns, rows }).split("\n");
+  const below = rows.map((row) => cellText(row[last]));
+  const shown = lines.flatMap((line, n) =>
+    [line, below[n] === "" ? "" : `      ${below[n]}`].filter((one) => one !== "")
+  );
+  return [head, ...shown].join("\n");
 }
 
 /** Descriptors of a chain that are shown; a longer chain is said to be so. */

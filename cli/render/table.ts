@@ -59,6 +59,12 @@ export function renderPlain({ rows }: Table): string {
   return rows.map((row) => row.map((cell) => escape(textOf(cell))).join("\t")).join("\n");
 }
 
+/** A cell as a terminal shows it: escaped, and in its colour. */
+export function cellText(cell: Cell | undefined): string {
+  const text = escape(textOf(cell));
+  return text === "" ? "" : paintOf(cell)(text);
+}
+
 function textOf(cell: Cell | undefined): string {
   return cell === undefined ? "" : typeof cell === "string" ? cell : cell.text;
 }

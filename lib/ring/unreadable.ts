@@ -10,6 +10,11 @@ import type { RingSide, RingSnapshot } from "./snapshot.ts";
 
 const NOTHING: RingSide = { index: 0, flags: 0, event: null, wrap: null, eventWrap: null };
 
+/** Whether a snapshot is of a ring that could not be read: its positions say nothing. */
+export function isUnreadable({ available }: RingSnapshot): boolean {
+  return available === NOTHING;
+}
+
 /** No chains, and findings that say why; `errno` where the host refused to read. */
 export function unreadable(
   config: RingConfig,

@@ -122,7 +122,7 @@ function rings(random: Random, seed: number): void {
     snapshot,
     request: (chain) => decodeChain(chain, world.memory, type, { ...context, state: chain.state }),
   };
-  safe("ringText", ringText(report, 16));
+  safe("ringText", ringText(report, { limit: 16, width: 80 }));
   for (const descriptors of [false, true]) {
     const shown = { limit: 16, columns: random.between(1, 200), descriptors };
     safe("chainListText", chainListText(report, shown));
