@@ -21,6 +21,7 @@ import {
   hexFormat,
   jsonFormat,
   type MemoryFormat,
+  plainFormat,
   stringFormat,
   wordFormat,
 } from "../render/memory_format.ts";
@@ -34,7 +35,8 @@ ADDRESS and LENGTH are decimal, 0x hexadecimal, or with K, M, G or T: 0x7c00 512
   00007c10  80 b9 02 00 ba 80 00 cd  13 eb f0 00 00 00 00 00  |................|
 
 Formats: hex (as hexdump -C; * stands for repeated lines), words (little-endian, --width bytes),
-strings (printable ASCII, --min long), json, raw (the bytes alone).
+strings (printable ASCII, --min long), plain (kind, address, length and bytes between tabs), json,
+raw (the bytes alone).
 
 Bytes, holes and unreadable stretches are never mixed up:
 
@@ -46,7 +48,7 @@ Bytes, holes and unreadable stretches are never mixed up:
 holes in the file for them, and lists them on stderr. Sparse memory stays sparse in the file.
 With -o the file appears when it is complete, readable by its owner only, and not at all otherwise.`;
 
-const FORMATS = ["hex", "raw", "words", "strings", "json"] as const;
+const FORMATS = ["hex", "raw", "words", "strings", "plain", "json"] as const;
 
 /** Bytes read at a time for text. */
 const CHUNK = 1 << 18;
@@ -92,10 +94,11 @@ export function dumpMemCommand(context: Context): CommandUnknownOpts {
     .option("--add <segment>", HELP.add, collect)
     .option("--replace", HELP.replace)
     .option("--json", "the same as --format json")
+    .option("--plain", "the same as --format plain")
     .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)
     .action(async (target, address, length, options) => {
-      const format = options.json ? "json" : options.format;
+      const format = options.json ? "json" : options.plain ? "plain" : options.format;
       checkFormat({ ...options, format });
       await using attachment = await openTarget(target, openOptions(context, options));
       checkNamed(attachment.devices, attachment.target);
@@ -208,6 +211,7 @@ async function render(
 function formatOf({ target, address, length }: Range, options: MemOptions): MemoryFormat {
   if (options.format === "words") return wordFormat(Number(options.width) as 2 | 4 | 8);
   if (options.format === "strings") return stringFormat(options.min);
+  if (options.format === "plain") return plainFormat();
   if (options.format === "hex") {
     return hexFormat({ end: address + length, squeeze: options.squeeze });
   }

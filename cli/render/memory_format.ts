@@ -62,15 +62,12 @@ export function wordFormat(width: 2 | 4 | 8): MemoryFormat {
 
 function wordLines(address: bigint, bytes: Uint8Array, width: number): string {
   let text = "";
-  for (let at = 0; at < bytes.length;) {
-    const here = address + BigInt(at);
-    const size = Math.min(LINE - Number(here % BigInt(LINE)), bytes.length - at);
-    text += `${hex(here)} `;
-    for (let word = at; word < at + size; word += width) {
-      text += " 0x" + wordText(bytes.subarray(word, Math.min(word + width, at + size)));
+  for (const line of lines(address, bytes)) {
+    text += `${hex(line.address)} `;
+    for (let word = 0; word < line.bytes.length; word += width) {
+      text += " 0x" + wordText(line.bytes.subarray(word, word + width));
     }
     text += "\n";
-    at += size;
   }
   return text;
 }
@@ -113,6 +110,43 @@ export function stringFormat(least: number): MemoryFormat {
       yield encoder.encode(flush());
     },
   };
+}
+
+/**
+ * Tab-separated lines for awk: kind, address, length in bytes, and for `bytes` at most 16 of them in
+ * hexadecimal, lines at multiples of 16; for `unreadable` the errno.
+ */
+export function plainFormat(): MemoryFormat {
+  const line = (kind: string, address: bigint, length: bigint | number, more = "") =>
+    [kind, hex(address), length, more].join("\t") + "\n";
+  return {
+    *span(span) {
+      const { kind, address } = span;
+      if (kind !== "bytes") {
+        const errno = kind === "unreadable" ? span.errno : "";
+        return yield encoder.encode(line(kind, address, span.length, errno));
+      }
+      let text = "";
+      for (const part of lines(address, span.bytes)) {
+        text += line(kind, part.address, part.bytes.length, part.bytes.toHex());
+      }
+      yield encoder.encode(text);
+    },
+    *end() {},
+  };
+}
+
+/** Bytes in pieces of at most 16 that end at multiples of 16. */
+function* lines(
+  address: bigint,
+  bytes: Uint8Array,
+): Generator<{ address: bigint; bytes: Uint8Array }> {
+  for (let at = 0; at < bytes.length;) {
+    const here = address + BigInt(at);
+    const size = Math.min(LINE - Number(here % BigInt(LINE)), bytes.length - at);
+    yield { address: here, bytes: bytes.subarray(at, at + size) };
+    at += size;
+  }
 }
 
 /**

@@ -93,6 +93,23 @@ Deno.test("words are little-endian, strings have addresses", async () => {
   assertEquals(strings.out, "0xb000  the quick brown fox\n0xb014  the quick brown fox\n");
 });
 
+Deno.test("plain is a line of kind, address, length and bytes between tabs", async () => {
+  await using file = await ram();
+  const { out } = await dump(file, 0xfe8, 0x30, "--plain");
+  const bytes = (from: number, to: number) =>
+    Uint8Array.from({ length: to - from }, (_, i) => (from + i) % 251).toHex();
+  assertEquals(out.split("\n"), [
+    `bytes\t0xfe8\t8\t${bytes(0xfe8, 0xff0)}`,
+    `bytes\t0xff0\t16\t${bytes(0xff0, 0x1000)}`,
+    "zeros\t0x1000\t24\t",
+    "",
+  ]);
+  assertEquals((await dump(file, 0x3ff0, 0x20, "--plain")).out.split("\n").slice(1), [
+    "hole\t0x4000\t16\t",
+    "",
+  ]);
+});
+
 Deno.test("json has every span with its state", async () => {
   await using file = await ram();
   const { out } = await dump(file, "0xffe", "0x7004", "--json");
