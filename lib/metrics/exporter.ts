@@ -6,7 +6,9 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import { type Verdict, VERDICTS } from "../ring/stall.ts";
 import type { QueueRates, WatchReport } from "../watch/follow.ts";
+import type { GrantUse } from "../xen/grant_table.ts";
 
+const GUEST = ["guest"] as const;
 const QUEUE = ["guest", "device", "queue"] as const;
 type QueueLabels = Record<(typeof QUEUE)[number], string>;
 
@@ -47,9 +49,15 @@ export class Exporter {
   readonly #up = new Gauge({
     name: "guestmem_guest_up",
     help: "1 while the guest can be read",
-    labelNames: ["guest"],
+    labelNames: [...GUEST],
     registers: [this.#registry],
   });
+  readonly #grants = {
+    frames: this.#gauge("grant_frames", "Frames of a Xen domain's grant table", GUEST),
+    maxFrames: this.#gauge("grant_frames_limit", "Frames that the table may have", GUEST),
+    used: this.#gauge("grant_entries", "Entries in use: what the domain shares", GUEST),
+    limit: this.#gauge("grant_entries_limit", "Entries of a table at its limit", GUEST),
+  };
   /** Label sets that have values now, by guest. */
   readonly #shown = new Map<string, QueueLabels[]>();
 
@@ -57,12 +65,16 @@ export class Exporter {
     this.#registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
   }
 
-  /** Takes a report of one guest. Queues that are gone from it keep no stale values. */
-  update(guest: string, report: WatchReport): void {
+  /**
+   * Takes a report of one guest, and its grant table use where it has one that can be read. What is
+   * gone from it keeps no stale values.
+   */
+  update(guest: string, report: WatchReport, grants: GrantUse | null = null): void {
     if (!report.guest.up) return this.down(guest);
     this.#clear(guest);
     this.#up.set({ guest }, 1);
     for (const queue of report.queues) this.#queue(guest, queue);
+    if (grants !== null) this.#grant(guest, grants);
   }
 
   /** The guest can not be read: its queues have no values, and `up` is 0. */
@@ -103,12 +115,20 @@ export class Exporter {
     }
   }
 
+  #grant(guest: string, { frames, maxFrames, used, limit }: GrantUse): void {
+    this.#grants.frames.set({ guest }, frames);
+    this.#grants.maxFrames.set({ guest }, maxFrames);
+    this.#grants.used.set({ guest }, used);
+    this.#grants.limit.set({ guest }, limit);
+  }
+
   /** Forgets the gauges of one guest; counters stay, as counters must. */
   #clear(guest: string): void {
     for (const labels of this.#shown.get(guest) ?? []) {
       for (const gauge of this.#gauges()) gauge.remove({ ...labels });
       for (const verdict of VERDICTS) this.#verdict.remove({ ...labels, verdict });
     }
+    for (const gauge of Object.values(this.#grants)) gauge.remove({ guest });
     this.#shown.set(guest, []);
   }
 
@@ -124,8 +144,8 @@ export class Exporter {
     ];
   }
 
-  #gauge(name: string, help: string): Gauge {
+  #gauge(name: string, help: string, labels: readonly string[] = QUEUE): Gauge {
     const registers = [this.#registry];
-    return new Gauge({ name: `guestmem_${name}`, help, labelNames: [...QUEUE], registers });
+    return new Gauge({ name: `guestmem_${name}`, help, labelNames: [...labels], registers });
   }
 }

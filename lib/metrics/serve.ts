@@ -5,7 +5,9 @@
  */
 import { SourceError } from "../errors.ts";
 import { type OpenOptions, openTarget } from "../source/attach.ts";
+import type { Attachment } from "../source/source.ts";
 import { followGuest } from "../watch/follow.ts";
+import { AttachedGrants } from "./attached_grants.ts";
 import { Exporter } from "./exporter.ts";
 
 /** Where to listen. */
@@ -35,10 +37,13 @@ export async function serveMetrics(options: ServeOptions): Promise<void> {
   exporter.down(options.target);
   const server = listen(options, exporter);
   try {
-    const { target, interval, signal, open: { log = () => {} } } = options;
+    const { target, interval, signal, open: { log = () => {}, sys } } = options;
+    using grants = new AttachedGrants(sys, log);
     const open = () => openTarget(target, options.open);
-    for await (const report of followGuest({ open, wait: "missing", interval, signal, log })) {
-      exporter.update(target, report);
+    const onAttach = (attachment: Attachment) => grants.attach(attachment);
+    const how = { open, onAttach, wait: "missing", interval, signal, log } as const;
+    for await (const report of followGuest(how)) {
+      exporter.update(target, report, report.guest.up ? grants.use() : null);
     }
   } finally {
     await server.shutdown();

@@ -6,7 +6,15 @@
 import type { Resource } from "../../ffi/xen/privcmd.ts";
 import { RESOURCE } from "../../ffi/xen/layout.ts";
 import { SourceError } from "../errors.ts";
-import { decodeGrantTable, ENTRY_SIZE, type GrantTable, STATUS_PER_FRAME } from "./grant_table.ts";
+import {
+  countGrants,
+  decodeGrantTable,
+  ENTRY_SIZE,
+  type GrantTable,
+  type GrantTableBytes,
+  type GrantUse,
+  STATUS_PER_FRAME,
+} from "./grant_table.ts";
 import { explained, type XenHost } from "./host.ts";
 
 /** The domain that we are in. */
@@ -20,6 +28,21 @@ const STATUS = 1;
  * the guest's table grow. Throws `SourceError`: not-found, permission, unsupported (Xen before 4.11).
  */
 export function readGrantTable(host: XenHost, domain: number): GrantTable {
+  const table = copyEntries(host, domain);
+  const { version, frames } = table;
+  const status = version === 2 && frames > 0
+    ? copy(host, domain, STATUS, statusFrames(frames))
+    : null;
+  return decodeGrantTable({ ...table, status });
+}
+
+/** Counts what the table has in use. Its size is asked first, too. Throws the same. */
+export function readGrantUse(host: XenHost, domain: number): GrantUse {
+  return countGrants(copyEntries(host, domain));
+}
+
+/** The entries, without the status words of version 2. */
+function copyEntries(host: XenHost, domain: number): GrantTableBytes {
   const stage = "read grant table";
   const size = explained(stage, () => host.calls.grantTableSize(domain));
   if (size === null) {
@@ -29,10 +52,7 @@ export function readGrantTable(host: XenHost, domain: number): GrantTable {
   const version = explained(stage, () => host.calls.grantTableVersion(domain));
   const { frames, maxFrames } = size;
   const shared = frames === 0 ? new Uint8Array(0) : copy(host, domain, SHARED, frames);
-  const status = version === 2 && frames > 0
-    ? copy(host, domain, STATUS, statusFrames(frames))
-    : null;
-  return decodeGrantTable({ version, frames, maxFrames, shared, status });
+  return { version, frames, maxFrames, shared, status: null };
 }
 
 function statusFrames(frames: number): number {

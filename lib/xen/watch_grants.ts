@@ -4,15 +4,17 @@
  * @module
  */
 import { openSys, type Sys } from "../../ffi/sys.ts";
-import type { GrantTable } from "./grant_table.ts";
+import type { GrantTable, GrantUse } from "./grant_table.ts";
 import { openXenHost, parseDomain } from "./host.ts";
-import { readGrantTable } from "./read_grants.ts";
+import { readGrantTable, readGrantUse } from "./read_grants.ts";
 
 /** A reader that is kept open. */
 export interface GrantReader extends Disposable {
   readonly domain: number;
   /** Throws `SourceError`: not-found once the domain is gone. */
   read(): GrantTable;
+  /** Counts only, which is fast. Throws the same. */
+  use(): GrantUse;
 }
 
 /** Opens a reader for `xen:DOMID`'s DOMID. Throws `SourceError`. */
@@ -22,6 +24,7 @@ export function openGrantReader(what: string, sys: Sys = openSys()): GrantReader
   return {
     domain,
     read: () => readGrantTable(host, domain),
+    use: () => readGrantUse(host, domain),
     [Symbol.dispose]: () => host[Symbol.dispose](),
   };
 }
