@@ -75,6 +75,7 @@ liveTest(
       assertEquals(await words("guestmem dump mem --format "), [
         "hex",
         "json",
+        "plain",
         "raw",
         "strings",
         "words",
