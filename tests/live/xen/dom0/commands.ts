@@ -8,7 +8,7 @@ import { UsageError } from "../../../../cli/context.ts";
 import { SourceError } from "../../../../lib/errors.ts";
 import { checkOutput } from "../../../support/schemas.ts";
 import { openTarget } from "../../../../lib/source/attach.ts";
-import { guestmem, guestmemUntil, holder, xen } from "./guestmem.ts";
+import { freePort, guestmem, guestmemUntil, holder, xen } from "./guestmem.ts";
 import { awaitConsole, consoleLog, pv, pvh, run, shared, textOf } from "./guests.ts";
 
 Deno.test("doctor: the devices, the hypervisor and xenstore answer", async () => {
@@ -68,6 +68,44 @@ Deno.test("diagnose and watch take a shared ring as a queue", async () => {
   // Nobody is behind the network device: its interface in dom0 is down.
   const stalled = await guestmem("diagnose", xen(pv, "/vif-0:1"), "--for", "200ms");
   assertMatch(stalled.text, /a kick was due: available is past the device's avail_event/);
+});
+
+/** What a watch serves once its guest is up. */
+async function scrapeUp(url: string): Promise<string> {
+  for (let tries = 0; tries < 100; tries++) {
+    const text = await fetch(url).then((answer) => answer.text(), () => "");
+    if (/^guestmem_guest_up\{.*\} 1$/m.test(text)) return text;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`${url}: no guest`);
+}
+
+Deno.test("watch --metrics serves the grant table as dump grants counts it, and grows it not", async () => {
+  const table = async () => JSON.parse((await guestmem("dump", "grants", xen(pv), "--json")).text);
+  const before = await table();
+  const port = freePort();
+  const stop = new AbortController();
+  const words = ["watch", xen(pv), "--metrics", `${port}`, "--interval", "200ms"];
+  const watching = guestmemUntil(stop.signal, () => {}, ...words);
+  let text: string;
+  try {
+    text = await scrapeUp(`http://127.0.0.1:${port}/metrics`);
+  } finally {
+    stop.abort();
+    await watching;
+  }
+  const value = (name: string) =>
+    Number(
+      new RegExp(`^guestmem_grant_${name}\\{guest="${xen(pv)}"\\} (\\d+)$`, "m").exec(text)?.[1],
+    );
+  const { frames, maxFrames, limit, used } = await table();
+  assertEquals(
+    ["frames", "frames_limit", "entries", "entries_limit"].map(value),
+    [frames, maxFrames, used, limit],
+    text,
+  );
+  assertEquals([frames, used], [before.frames, before.used]);
+  assertMatch(text, /^guestmem_in_flight\{guest="xen:1",device="vbd-51712",queue="ring"\} 0$/m);
 });
 
 Deno.test("map: the memory table, with the holes of a PVH guest", async () => {

@@ -50,6 +50,12 @@ export async function guestmemUntil(
   return { text: lines.join("\n"), code };
 }
 
+/** A port of loopback that nobody listens on. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
+}
+
 /** Starts the real command line and waits until it says that it holds. */
 export async function holder(...words: string[]): Promise<Deno.ChildProcess> {
   const flags = ["--no-check", "--cached-only", "--no-prompt", "--quiet", "-A"];
