@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { SEEK_DATA, SEEK_HOLE } from "./constants.ts";
+import { O_CLOEXEC, O_RDONLY, SEEK_DATA, SEEK_HOLE } from "./constants.ts";
 import { isErrno } from "./errno.ts";
 import type { Sys } from "./sys.ts";
 
@@ -20,8 +20,16 @@ const MAX_AGE_MS = 1000;
 /** Reading the clock costs more than a check: only every so many checks look at it. */
 const CLOCK_EVERY = 64;
 
+/** Pages whose presence is asked for at once, once so many of them were asked for one by one. */
+const WINDOW = 512;
+const SINGLY = 8;
+/** Our page table, 8 bytes per page (proc_pid_pagemap(5)), and its bit 63 in the last of them. */
+const PAGE_TABLE = "/proc/self/pagemap";
+const ENTRY = 8;
+const PRESENT = 0x80;
+
 /** The calls it makes. */
-export type DataPagesSys = Pick<Sys, "lseek" | "pageSize">;
+export type DataPagesSys = Pick<Sys, "lseek" | "pageSize" | "open" | "pread" | "close">;
 
 /** Known data pages of `length` bytes of `fd`, from file offset `base` (a multiple of a page) on. */
 export class DataPages {
@@ -33,19 +41,29 @@ export class DataPages {
   /** Slot → page number + 1; 0 is empty. As many as there are pages, where they are few. */
   readonly #slots: Float64Array;
   readonly #now: () => number;
+  /** Page number of what is mapped first, in this process; null where nothing is. */
+  readonly #mapped: number | null;
+  /** The window that was asked about last, page by page, and how often. */
+  #window = -1;
+  #singly = 0;
   #extentStart = 0;
   #extentEnd = 0;
   #since: number;
   #checks = 0;
 
-  /** `now` is the clock, in milliseconds, for tests to move. */
+  /**
+   * `address` is where `base` is mapped, if it is. `now` is the clock, in milliseconds, for tests to
+   * move.
+   */
   constructor(
     sys: DataPagesSys,
     fd: number,
     base: number,
     length: number,
     now: () => number = () => performance.now(),
+    address: bigint | null = null,
   ) {
+    this.#mapped = address === null ? null : Number(address / BigInt(sys.pageSize));
     this.#now = now;
     this.#since = now();
     this.#sys = sys;
@@ -76,6 +94,7 @@ export class DataPages {
   forget(): void {
     this.#slots.fill(0);
     this.#extentStart = this.#extentEnd = 0;
+    this.#window = -1;
     this.#since = this.#now();
   }
 
@@ -88,7 +107,43 @@ export class DataPages {
     const offset = this.#base + page * this.#pageSize;
     if (this.#seek(offset, SEEK_DATA) !== offset) return false;
     this.#slots[page & (this.#slots.length - 1)] = page + 1;
+    this.#lookAround(page);
     return true;
+  }
+
+  /**
+   * Where page after page is asked for, those that our page table has: each of them is there, or a
+   * punch would have taken it out of the table. Others are asked for one by one.
+   */
+  #lookAround(page: number): void {
+    const window = Math.floor(page / WINDOW);
+    if (window !== this.#window) this.#singly = 0;
+    this.#window = window;
+    if (this.#mapped === null || ++this.#singly !== SINGLY) return;
+    const first = window * WINDOW;
+    const count = Math.min(WINDOW, Math.ceil(this.#length / this.#pageSize) - first);
+    const entries = new Uint8Array(count * ENTRY);
+    const read = this.#readPageTable(entries, (this.#mapped + first) * ENTRY);
+    for (let at = 0; at + ENTRY <= read; at += ENTRY) {
+      const present = (entries[at + ENTRY - 1] & PRESENT) !== 0;
+      const near = first + at / ENTRY;
+      if (present) this.#slots[near & (this.#slots.length - 1)] = near + 1;
+    }
+  }
+
+  /** Bytes read; 0 where there is no page table to read. */
+  #readPageTable(entries: Uint8Array, offset: number): number {
+    try {
+      const fd = this.#sys.open(PAGE_TABLE, O_RDONLY | O_CLOEXEC);
+      try {
+        return this.#sys.pread(fd, entries, offset);
+      } finally {
+        this.#sys.close(fd);
+      }
+    } catch (error) {
+      if (isErrno(error)) return 0;
+      throw error;
+    }
   }
 
   #extentHolds(start: number, end: number): boolean {

@@ -75,7 +75,7 @@ export function mapFile(options: MappingOptions): MappedParts {
   undo.defer(() => sys.munmap(address, mapped));
   const common = { sys, label, length, pageSize: nature.pageSize, writable, address, mapped };
   const buffer = sys.view(address, length);
-  const parts = { ...common, buffer, ...access(sys, file, nature, offset, length) };
+  const parts = { ...common, buffer, ...access(sys, file, nature, { offset, length, address }) };
   undo.move();
   return parts;
 }
@@ -143,13 +143,14 @@ function access(
   sys: Sys,
   file: FileBacking,
   nature: Nature,
-  offset: number,
-  length: number,
+  { offset, length, address }: Pick<MappedParts, "length" | "address"> & {
+    readonly offset: number;
+  },
 ): Pick<MappedParts, "file" | "pages" | "release"> {
   // The device's fd stays open with the mapping, though only its address is used.
   if (!nature.readable) return { file: null, pages: null, release: () => file.close() };
   const safe = nature.sealed && offset + length <= nature.size;
-  const pages = safe ? new DataPages(sys, file.fd, offset, length) : null;
+  const pages = safe ? new DataPages(sys, file.fd, offset, length, undefined, address) : null;
   return { file, pages, release: () => {} };
 }
 

@@ -2,12 +2,13 @@ import { assertEquals } from "@std/assert";
 import { SEEK_DATA } from "../../ffi/constants.ts";
 import { DataPages } from "../../ffi/data_pages.ts";
 import { SyscallError } from "../../ffi/errno.ts";
+import type { Sys } from "../../ffi/sys.ts";
 import { type FakeSys, fakeSys } from "../support/fake_sys.ts";
 
 const PAGE = 4096;
 
 /** A file whose data pages are those in `data`; past the last, ENXIO. */
-function sparse(data: Set<number>): FakeSys {
+function sparse(data: Set<number>, more: Partial<Sys> = {}): FakeSys {
   const last = () => Math.max(...data);
   const lseek = (fd: number, offset: number, whence: number) => {
     let page = Math.floor(offset / PAGE);
@@ -15,7 +16,7 @@ function sparse(data: Set<number>): FakeSys {
     while (data.has(page) !== (whence === SEEK_DATA)) page++;
     return Math.max(offset, page * PAGE);
   };
-  return fakeSys({ script: { pageSize: PAGE, lseek } });
+  return fakeSys({ script: { pageSize: PAGE, lseek, ...more } });
 }
 
 //  file     |0 .|1 ■|2 ■|3 .|4 ■|      mapping begins at page 1
@@ -65,4 +66,33 @@ Deno.test("a large range is asked for once, by its extent", () => {
   for (let round = 0; round < 5; round++) assertEquals(pages.hold(8, 99 * PAGE), true);
   assertEquals(log.length, 1);
   assertEquals(pages.hold(8, 100 * PAGE), false);
+});
+
+Deno.test("where page after page is asked for, the page table tells of those that are mapped", () => {
+  const first = 0x100;
+  const pread = (_fd: number, entries: Uint8Array, offset: number) => {
+    for (let at = 0; at < entries.length; at += 8) {
+      entries[at + 7] = ((offset + at) / 8 - first) % 2 === 0 ? 0x81 : 0;
+    }
+    return entries.length;
+  };
+  const all = new Set(Array.from({ length: 500 }, (_, page) => page));
+  const { sys, names } = sparse(all, { open: () => 7, close: () => {}, pread });
+  const address = BigInt(first * PAGE);
+  const pages = new DataPages(sys, 9, 0, 500 * PAGE, () => 0, address);
+  for (let page = 0; page < 500; page++) assertEquals(pages.hold(page * PAGE, 1), true);
+  const count = (call: string) => names().filter((name) => name === call).length;
+  // Eight by one, then every second of the rest.
+  assertEquals([count("lseek"), count("open"), count("close")], [8 + 246, 1, 1]);
+});
+
+Deno.test("without a page table each page is asked for", () => {
+  const open = (path: string) => {
+    throw new SyscallError("open", "EACCES", path);
+  };
+  const all = new Set(Array.from({ length: 100 }, (_, page) => page));
+  const { sys, names } = sparse(all, { open });
+  const pages = new DataPages(sys, 9, 0, 100 * PAGE, () => 0, 0x1000n);
+  for (let page = 0; page < 100; page++) assertEquals(pages.hold(page * PAGE, 1), true);
+  assertEquals(names().filter((name) => name === "lseek").length, 100);
 });
