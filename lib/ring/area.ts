@@ -14,6 +14,9 @@ interface Piece {
   readonly length: number;
 }
 
+/** A view of each buffer, for all areas in it: with thousands of rings one for each weighs. */
+const WORDS = new WeakMap<ArrayBufferLike, Uint16Array>();
+
 /** Bytes of an area, wherever they lie; read-only. */
 export class Area {
   readonly #pieces: readonly Piece[];
@@ -68,8 +71,8 @@ export class Area {
   load16(offset: number): number | null {
     const buffer = this.#live();
     if (buffer !== null && this.#offset % 2 === 0) {
-      const words = this.#words ??= new Uint16Array(buffer, this.#offset, this.length >> 1);
-      return Atomics.load(words, offset >> 1);
+      const words = this.#words ??= wordsOf(buffer);
+      return Atomics.load(words, (this.#offset + offset) / 2);
     }
     const two = new Uint8Array(2);
     return this.#copy(offset, two) === null ? two[0] | (two[1] << 8) : null;
@@ -139,6 +142,14 @@ export class Area {
     }
     return buffer;
   }
+}
+
+function wordsOf(buffer: ArrayBufferLike): Uint16Array {
+  const known = WORDS.get(buffer);
+  if (known !== undefined) return known;
+  const words = new Uint16Array(buffer, 0, Math.floor(buffer.byteLength / 2));
+  WORDS.set(buffer, words);
+  return words;
 }
 
 function sameEntry(now: Uint32Array, copy: Uint32Array, entry: number): boolean {

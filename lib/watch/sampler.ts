@@ -106,14 +106,19 @@ const enum At {
   /** Since the first reading, without the gaps. */
   totalUsed,
   totalTime,
-  spans,
+  size,
 }
+
+/** What times of a ring that stands still are sorted into: none of them. */
+const UNSORTED = new Float64Array(0);
 
 /** Follows one ring. Taking a reading allocates nothing. */
 export class RingSampler {
   readonly #modulus: number;
   readonly #age = new AgeTracker();
-  readonly #at = new Float64Array(At.spans + CLASSES * FIELDS);
+  readonly #at = new Float64Array(At.size);
+  /** The classes of times; made at the first movement, since most of many rings stand still. */
+  #spans = UNSORTED;
   #known = false;
   #exact = true;
   /** Something moved in this report's time: else there is nothing sorted. */
@@ -252,12 +257,13 @@ export class RingSampler {
   #sort(elapsed: number, longest: number, available: number, used: number): void {
     const sixteenths = Math.min(longest * PER_MILLISECOND, 1 << 30);
     const size = Math.min(CLASSES - 1, Math.max(0, 31 - Math.clz32(sixteenths)));
-    const span = At.spans + size * FIELDS;
-    const at = this.#at;
-    at[span + TIME] += elapsed;
-    at[span + AVAILABLE] += available;
-    at[span + USED] += used;
-    if (longest > at[span + LONGEST]) at[span + LONGEST] = longest;
+    const span = size * FIELDS;
+    if (this.#spans === UNSORTED) this.#spans = new Float64Array(CLASSES * FIELDS);
+    const spans = this.#spans;
+    spans[span + TIME] += elapsed;
+    spans[span + AVAILABLE] += available;
+    spans[span + USED] += used;
+    if (longest > spans[span + LONGEST]) spans[span + LONGEST] = longest;
   }
 
   /** Time, and movement in it, of the classes in which the rate carries a position less than `limit`. */
@@ -269,11 +275,12 @@ export class RingSampler {
     }
     this.#sort(at[At.still], at[At.stillLongest], 0, 0);
     let [time, available, used] = [0, 0, 0];
-    for (let span: number = At.spans; span < at.length; span += FIELDS) {
-      if (rate * at[span + LONGEST] >= limit) continue;
-      time += at[span + TIME];
-      available += at[span + AVAILABLE];
-      used += at[span + USED];
+    const spans = this.#spans;
+    for (let span = 0; span < spans.length; span += FIELDS) {
+      if (rate * spans[span + LONGEST] >= limit) continue;
+      time += spans[span + TIME];
+      available += spans[span + AVAILABLE];
+      used += spans[span + USED];
     }
     return counted(time, available, used);
   }
@@ -300,7 +307,7 @@ export class RingSampler {
     const at = this.#at;
     if (at[At.shortElapsed] > 0) at[At.rateBefore] = at[At.shortMoved] / at[At.shortElapsed];
     at[At.doubtBefore] = this.#doubt();
-    if (this.#moved) at.fill(0, At.spans);
+    if (this.#moved) this.#spans.fill(0);
     this.#moved = false;
     at.fill(0, At.samples, At.rateBefore);
     at[At.start] = now;
