@@ -23,14 +23,11 @@ liveTest(
       await using _second = await startBootSector({ monitor });
       const until = ["--until", "moving", "--for", "30s", "--plain"];
       assertEquals((await guestmem(["watch", `qemu:${socket}`, ...until])).code, 0);
-      // It is looked for every second, and attached in less.
-      await new Promise((done) => setTimeout(done, 5000));
+      const back = JSON.parse(await watch.line(/"up":true/, /"up":false/));
+      assertEquals([back.guest.up, back.device], [true, gone.device]);
     } finally {
       await first[Symbol.asyncDispose]();
-      const { code, out } = await watch.end("SIGINT");
-      assertEquals(code, 130);
-      const ups = out.trimEnd().split("\n").map((line) => JSON.parse(line).guest.up);
-      assert(ups.lastIndexOf(true) > ups.lastIndexOf(false), "it was not attached again");
+      assertEquals((await watch.end("SIGINT")).code, 130);
     }
   },
 );
@@ -63,5 +60,5 @@ liveTest("memory of a running QEMU that changes is shown", qemuMissing(), async 
   const words = ["watch", "mem", `qemu:${guest.pid}`, "0x46c", "4", "--interval", "200ms"];
   const { code, out, err } = await guestmem([...words, "--count", "2"]);
   assertEquals(code, 0, err);
-  assert(/^\+ 00000460 {39}[0-9a-f]{2} [0-9a-f]{2} 00 00 /m.test(out), out);
+  assert(/^\+ 00000460 {39}([0-9a-f]{2} ){3}00 /m.test(out), out);
 });

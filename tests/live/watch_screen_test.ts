@@ -29,7 +29,7 @@ liveTest("a QEMU on the screen: opened, kicked, gone, and back", missing, async 
   const gone = await terminal.shows(/^> gone +virtio-blk0:0/m);
   assertMatch(gone.split("\n")[1], /^gone: /);
   await terminal.press("K");
-  await terminal.shows(/was not kicked[^]*the guest is gone/);
+  await terminal.shows(/was not kicked[^]*the\s+guest\s+is gone/);
   await terminal.press("x");
 
   await using _second = await startBootSector({ monitor });

@@ -20,8 +20,11 @@ export interface Run {
 /** A run under way. */
 export interface Running {
   readonly process: Deno.ChildProcess;
-  /** Waits for a line of stdout that matches, and gives it. Throws when stdout ends before. */
-  line(pattern: RegExp): Promise<string>;
+  /**
+   * Waits for a line of stdout that matches, and gives it; with `behind`, for one after the last that
+   * matches that. Throws when stdout ends before.
+   */
+  line(pattern: RegExp, behind?: RegExp): Promise<string>;
   /** Sends a signal, reads the rest, and waits for the end. */
   end(signal?: Deno.Signal): Promise<Run>;
 }
@@ -72,9 +75,12 @@ export function startGuestmem(args: readonly string[], options: RunOptions = {})
   let out = "";
   return {
     process,
-    async line(pattern) {
+    async line(pattern, behind) {
       for (;;) {
-        const found = out.split("\n").slice(0, -1).find((text) => pattern.test(text));
+        const lines = out.split("\n").slice(0, -1);
+        const from = behind === undefined ? -1 : lines.findLastIndex((text) => behind.test(text));
+        const open = behind === undefined || from >= 0;
+        const found = lines.slice(from + 1).find((text) => open && pattern.test(text));
         if (found !== undefined) return found;
         const { done, value } = await reader.read();
         if (done) throw new Error(`no ${pattern} in:\n${out}${await err}`);
