@@ -34,7 +34,8 @@ export class ChainBuilder {
   #turned = false;
   readonly #memory: GuestMemory;
   readonly #config: RingConfig;
-  readonly #stale: boolean;
+  #stale: boolean;
+  #quiet = false;
 
   /**
    * `stale`: the chain may have been completed and its descriptors be in use again. Then each of
@@ -61,8 +62,19 @@ export class ChainBuilder {
 
   /** Notes a violation. */
   find(code: FindingCode, place: string, text: string): void {
-    if (this.findings.length >= MAX_CHAIN_FINDINGS) return;
+    if (this.#quiet || this.findings.length >= MAX_CHAIN_FINDINGS) return;
     this.findings.push(finding(this.#config.format, code, place, text));
+  }
+
+  /**
+   * Adds descriptors that prove nothing: none of what `add` finds is a violation, nor is, from then
+   * on, what is wrong between them and others.
+   */
+  quietly(add: () => void): void {
+    this.#stale = true;
+    this.#quiet = true;
+    add();
+    this.#quiet = false;
   }
 
   /** Keeps a descriptor that must not be followed, such as a nested table. */

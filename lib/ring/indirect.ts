@@ -21,6 +21,11 @@ export interface TableReference {
   readonly withNext: boolean;
   /** Where the walk has copied the table already, or -1. */
   readonly copiedAt: number;
+  /**
+   * The chain may have been used and the table freed: what is in it and where it lies is shown, but
+   * no violation. What the ring's own descriptor says of it still is one.
+   */
+  readonly stale: boolean;
 }
 
 /** Where tables are read from. */
@@ -39,6 +44,11 @@ export function addTable(
   builder.indirect = true;
   checkReference(source, builder, table);
   if (table.length === 0 || table.length % 16 !== 0) return;
+  if (table.stale) builder.quietly(() => addEntries(source, builder, table));
+  else addEntries(source, builder, table);
+}
+
+function addEntries(source: TableSource, builder: ChainBuilder, table: TableReference): void {
   const entries = table.length >>> 4;
   const base = locate(source, builder, table, Math.min(entries, MAX_TABLE_ENTRIES));
   if (base < 0) return;

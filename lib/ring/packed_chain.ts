@@ -8,6 +8,7 @@ import { ChainBuilder, type RawDescriptor } from "./chain_builder.ts";
 import type { RingConfig } from "./config.ts";
 import { addTable, rawAt } from "./indirect.ts";
 import { availBit, usedBit } from "./packed_position.ts";
+import type { StaleLists } from "./packed_stale.ts";
 import type { PackedWalk } from "./packed_walk.ts";
 import type { ChainState, DescriptorChain } from "./snapshot.ts";
 import { DESC_F } from "./spec.ts";
@@ -22,6 +23,8 @@ export interface PackedChainContext {
    * may the first ones be where its position is a guess.
    */
   readonly mayBeStale: boolean;
+  /** Lists whose indirect tables prove nothing. */
+  readonly stale: StaleLists;
 }
 
 /** A slot within the walked lap. */
@@ -106,11 +109,12 @@ function takeTable(
   { index, address, length, next }: RawDescriptor,
   taken: number,
 ): void {
-  const { walk } = context;
+  const { walk, stale } = context;
   const withNext = next !== null || taken > 0;
   const copiedAt = taken === 0 ? walk.tableAt[chain] : -1;
   const reference = { address, length, place: `slot ${index}`, withNext, copiedAt };
-  addTable({ ...context, arena: walk.arena }, builder, reference);
+  const source = { ...context, arena: walk.arena };
+  addTable(source, builder, { ...reference, stale: stale.has(chain) });
 }
 
 /** The next slot of a list must be there in this lap, and available as the first one is. */

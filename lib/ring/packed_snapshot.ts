@@ -9,6 +9,7 @@ import { FEATURE, type RingConfig } from "./config.ts";
 import { CLOSE_LOOK_BUDGET, MAX_FINDINGS } from "./limits.ts";
 import { packedChain, type PackedChainContext } from "./packed_chain.ts";
 import { availBit, usedBit } from "./packed_position.ts";
+import { StaleLists } from "./packed_stale.ts";
 import type { PackedWalk } from "./packed_walk.ts";
 import { finding } from "./sections.ts";
 import type {
@@ -53,7 +54,8 @@ export class PackedSnapshot implements RingSnapshot {
     const { memory, config } = ring;
     const inOrder = (config.features & FEATURE.IN_ORDER) !== 0n;
     const mayBeStale = config.start === undefined && !(inOrder && this.exact);
-    this.#context = { memory, config, walk, mayBeStale };
+    const stale = new StaleLists(walk, config, mayBeStale);
+    this.#context = { memory, config, walk, mayBeStale, stale };
     this.#checkEvent("driver event area", this.available);
     this.#checkEvent("device event area", this.used);
     this.#checkEnd();

@@ -50,7 +50,11 @@ export interface DescriptorChain {
   readonly written: number | null;
   /** In the order of the chain, up to the fault where there is one. */
   readonly descriptors: readonly ChainDescriptor[];
-  /** What is wrong with this chain. */
+  /**
+   * What is wrong with this chain. A packed list that may have been used out of order keeps its slots,
+   * but its indirect table may have been freed and be anything: its descriptors are shown as they are
+   * read, with their status, and are no findings (see `packed_stale.ts`).
+   */
   readonly findings: readonly Finding[];
 }
 

@@ -72,7 +72,11 @@ function follow(context: SplitChainContext, builder: ChainBuilder, place: SplitC
       const copiedAt = seen.size === 1 && place.chain >= 0 ? walk.tableAt[place.chain] : -1;
       const { address, length } = raw;
       const reference = { address, length, place: `descriptor ${index}`, withNext: next !== null };
-      addTable({ ...context, arena: walk.arena }, builder, { ...reference, copiedAt });
+      addTable({ ...context, arena: walk.arena }, builder, {
+        ...reference,
+        copiedAt,
+        stale: false,
+      });
       return;
     }
     builder.add(raw, `descriptor ${index}`);

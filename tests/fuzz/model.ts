@@ -47,6 +47,8 @@ export interface Truth {
   readonly outstanding: readonly Posted[];
   /** The ring from used to available holds the outstanding buffers and nothing else. */
   readonly ordered: boolean;
+  /** Packed: how far the device may have fetched, for it has used what is before. */
+  readonly fetchable?: readonly RingPosition[];
 }
 
 /** The next buffer to post: segments of the ring's own, then a table's; never more than fit. */

@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { FEATURE, type RingConfig, type RingFormat } from "../../lib/ring/config.ts";
+import {
+  FEATURE,
+  type RingConfig,
+  type RingFormat,
+  type RingPosition,
+} from "../../lib/ring/config.ts";
 import { TABLE, type Truth } from "./model.ts";
 import { mutate } from "./mutate.ts";
 import { runPacked } from "./packed_model.ts";
@@ -116,12 +121,12 @@ function featuresFor(random: Random): bigint {
 /** What a source may know beside the ring's memory; all of it true. */
 function hints(
   random: Random,
-  { used, outstanding, ordered }: Truth,
+  { used, outstanding, ordered, fetchable }: Truth,
   format: RingFormat,
 ): Pick<RingConfig, "start" | "used" | "fetched"> {
   const ends = [used, ...outstanding.map(({ end }) => end)];
-  const position = () => {
-    const { index, wrap } = random.pick(ends);
+  const position = (places: readonly RingPosition[] = ends) => {
+    const { index, wrap } = random.pick(places);
     return { index: format === "split" ? index % 65536 : index, wrap };
   };
   // A split ring's consumer may have been asked long ago.
@@ -131,6 +136,6 @@ function hints(
   return {
     ...(ordered && random.oneIn(4) ? { start: start() } : {}),
     ...(random.oneIn(4) ? { used } : {}),
-    ...(random.oneIn(4) ? { fetched: position() } : {}),
+    ...(random.oneIn(4) ? { fetched: position(fetchable) } : {}),
   };
 }

@@ -31,7 +31,7 @@ export interface Reading {
    * It may have been completed and its descriptors be in use again, so that what is wrong between
    * two of them is nobody's fault.
    */
-  readonly stale: boolean;
+  stale: boolean;
 }
 
 /** A chain of which nothing was read yet. */

@@ -10,6 +10,7 @@ import { areaReadable, checkAreas, half } from "./areas.ts";
 import { finished, note, type OracleRules, type Reading, reading, takeBuffer } from "./buffers.ts";
 import type { OracleMemory } from "./memory.ts";
 import { endOf, type Place, positions, type Slots } from "./packed_position.ts";
+import { freedTables } from "./packed_tables.ts";
 import {
   found,
   nothing,
@@ -32,6 +33,8 @@ interface Packed extends OracleRules {
   readonly exact: boolean;
   /** Slot of the first list that has each buffer id. */
   readonly owners: Map<number, number>;
+  /** First slots of lists whose tables may have been freed. */
+  readonly freed: ReadonlySet<number>;
 }
 
 /** A list, and where the next one begins. */
@@ -55,13 +58,16 @@ export function readPacked(
   if (!areaReadable(memory, config, "descriptor", 16 * config.size)) {
     return nothing([...findings, found("ring-outside-memory", "ring")]);
   }
-  const { used, available, exact } = positions(slotsOf(memory, config), config);
+  const slots = slotsOf(memory, config);
+  const { used, available, exact } = positions(slots, config);
+  const first = config.start ?? used;
   const ring = {
     ...rulesOf(memory, config),
     config,
-    first: config.start ?? used,
+    first,
     exact,
     owners: new Map(),
+    freed: options.chains === "none" ? new Set<number>() : freedTables(slots, config, first, exact),
   };
   const lists = options.chains === "none" ? [] : readLists(ring);
   const indices = readIndices(memory, config, { used, available, exact });
@@ -183,8 +189,10 @@ function readList(ring: Packed, first: Place, left: number, number: number): Lis
     const next = more ? (slot + 1) % size : null;
     const [here, writable] = [`slot ${slot}`, (raw.flags & WRITE) !== 0];
     if ((raw.flags & INDIRECT) !== 0 && chain.indirect) note(chain, "indirect-with-next", here);
-    else if ((raw.flags & INDIRECT) !== 0) takeTable(ring, chain, raw, here, more || taken > 1);
-    else takeBuffer(ring, chain, { ...raw, index: slot, writable, next }, here);
+    else if ((raw.flags & INDIRECT) !== 0) {
+      const freed = ring.freed.has(first.index);
+      takeTable(ring, chain, raw, here, { withNext: more || taken > 1, freed });
+    } else takeBuffer(ring, chain, { ...raw, index: slot, writable, next }, here);
     place = endOf(place, 1, size);
     if (more && goesOn(ring, chain, place, here, taken, left)) continue;
     checkId(ring, chain, first.index, raw.other);

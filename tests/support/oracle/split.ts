@@ -175,7 +175,9 @@ function takeChain(
     const raw = descriptorAt(ring, at, config.addressSpace);
     const next = (raw.flags & NEXT) === 0 ? null : raw.other;
     const here = `descriptor ${index}`;
-    if ((raw.flags & INDIRECT) !== 0) return takeTable(ring, chain, raw, here, next !== null);
+    if ((raw.flags & INDIRECT) !== 0) {
+      return takeTable(ring, chain, raw, here, { withNext: next !== null, freed: false });
+    }
     const writable = (raw.flags & WRITE) !== 0;
     takeBuffer(
       ring,

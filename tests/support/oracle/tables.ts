@@ -41,7 +41,7 @@ export function takeTable(
   chain: Reading,
   { address, length }: RawDescriptor,
   place: string,
-  withNext: boolean,
+  { withNext, freed }: { withNext: boolean; freed: boolean },
 ): void {
   chain.indirect = true;
   if (!rules.indirect) note(chain, "indirect-not-negotiated", place);
@@ -50,6 +50,31 @@ export function takeTable(
   else if (length % 16 !== 0) note(chain, "indirect-length", place);
   if (Math.floor(length / 16) > rules.size) note(chain, "indirect-too-long", place);
   if (length === 0 || length % 16 !== 0) return;
+  if (freed) takeFreed(rules, chain, address, length, place);
+  else takeEntries(rules, chain, address, length, place);
+}
+
+/** What stands in a table that may be somebody else's by now: shown, and nobody's fault. */
+function takeFreed(
+  rules: OracleRules,
+  chain: Reading,
+  address: bigint,
+  length: number,
+  place: string,
+): void {
+  const known = chain.findings.length;
+  takeEntries(rules, chain, address, length, place);
+  chain.findings.length = known;
+  chain.stale = true;
+}
+
+function takeEntries(
+  rules: OracleRules,
+  chain: Reading,
+  address: bigint,
+  length: number,
+  place: string,
+): void {
   const entries = Math.min(length / 16, TABLE_ENTRIES);
   if (!isReadable(rules, address, length, entries)) {
     return note(chain, "indirect-outside-memory", place);
