@@ -80,6 +80,9 @@ async function scrapeUp(url: string): Promise<string> {
   throw new Error(`${url}: no guest`);
 }
 
+/** Grants that come and go between two looks, of some 300. */
+const FEW = 16;
+
 Deno.test("watch --metrics serves the grant table as dump grants counts it, and grows it not", async () => {
   const table = async () => JSON.parse((await guestmem("dump", "grants", xen(pv), "--json")).text);
   const before = await table();
@@ -100,11 +103,13 @@ Deno.test("watch --metrics serves the grant table as dump grants counts it, and 
     );
   const { frames, maxFrames, limit, used } = await table();
   assertEquals(
-    ["frames", "frames_limit", "entries", "entries_limit"].map(value),
-    [frames, maxFrames, used, limit],
+    ["frames", "frames_limit", "entries_limit"].map(value),
+    [frames, maxFrames, limit],
     text,
   );
-  assertEquals([frames, used], [before.frames, before.used]);
+  assertEquals(frames, before.frames, "a look does not make the table grow");
+  // A guest that lives grants and takes back a few at any moment.
+  assert(Math.abs(value("entries") - used) <= FEW && Math.abs(used - before.used) <= FEW, text);
   assertMatch(text, /^guestmem_in_flight\{guest="xen:1",device="vbd-51712",queue="ring"\} 0$/m);
 });
 
