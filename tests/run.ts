@@ -46,14 +46,14 @@ async function run({ name, paths, args }: Group): Promise<Counts> {
     stderr: "inherit",
   }).spawn();
   let tail = "";
-  const files = new Set<string>();
+  const failures = new Failures();
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     await Deno.stdout.write(new TextEncoder().encode(text));
+    failures.read(text);
     tail = stripAnsiCode(tail + text).slice(-16384);
-    for (const [, file] of tail.matchAll(/ => \.\/(tests\/\S+_test\.ts):\d+/g)) files.add(file);
   }
   const { success } = await child.status;
-  const counts = { ...summary(tail), files: [...files] };
+  const counts = { ...summary(tail), files: [...failures.files] };
   if (!success && counts.failed === 0) counts.failed = 1;
   return counts;
 }
@@ -70,6 +70,28 @@ async function runWithPeers(group: Group): Promise<Counts> {
   const second = await run({ ...group, name: `${group.name}, again`, paths: first.files });
   const failed = second.failed;
   return { ...first, passed: first.passed + Math.max(0, first.failed - failed), failed };
+}
+
+/**
+ * Collects the files with a failed test from a group's output. The place that a failure gives is of
+ * the code that registered the test, which may be a helper of many files; a file's heading is its own.
+ */
+class Failures {
+  readonly files = new Set<string>();
+  #begun = "";
+  #file = "";
+
+  read(text: string): void {
+    const lines = (this.#begun + text).split("\n");
+    this.#begun = lines.pop() ?? "";
+    for (const line of lines) this.#line(stripAnsiCode(line));
+  }
+
+  #line(line: string): void {
+    const heading = /^running \d+ tests? from \.\/(tests\/\S+)|^\.\/(tests\/\S+) => /.exec(line);
+    this.#file = heading?.[1] ?? heading?.[2] ?? this.#file;
+    if (/\.\.\. FAILED \(/.test(line)) this.files.add(this.#file);
+  }
 }
 
 /** Numbers of the last `… | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */

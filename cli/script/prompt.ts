@@ -5,6 +5,7 @@
  * @module
  */
 import process from "node:process";
+import { cursorLeft, eraseLine } from "ansi-escapes";
 import { createInterface, type Interface } from "node:readline/promises";
 import type { Completer } from "./complete.ts";
 import { HISTORY_LENGTH } from "./history.ts";
@@ -45,6 +46,8 @@ export async function ask(options: PromptOptions): Promise<string | null> {
     const line = await answer;
     // The terminal gives what it has at once: all behind the first line is for later.
     ahead.rest = editor.line;
+    // It is shown already, where the command is going to print; the next prompt shows it again.
+    if (ahead.rest !== "") process.stdout.write(eraseLine + cursorLeft);
     return line;
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "AbortError") throw error;

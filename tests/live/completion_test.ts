@@ -118,8 +118,9 @@ liveTest(
     atDesk(async (desk) => {
       const script = await scriptOf("zsh", desk);
       await using typist = openTerminal(["zsh", "-f"], desk.env);
+      // An EDITOR or VISUAL with "vi" in it would choose vi's keys, in which ^A is a letter.
       const begin =
-        `PS1='$ '; unsetopt beep; autoload -U compinit; compinit -D -u; source ${script}`;
+        `PS1='$ '; bindkey -e; unsetopt beep; autoload -U compinit; compinit -D -u; source ${script}`;
       await typist.type(`${begin}; echo rea'dy'\r`, /ready\r/);
       await completed(typist.type, desk);
     }),

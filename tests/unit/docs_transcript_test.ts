@@ -94,4 +94,5 @@ Deno.test("blocks and links of a page", () => {
 
 Deno.test("shapes", () => {
   assertEquals(shapeOf("0x1f  31 2.5 s  blk0:0"), "<hex> # <duration> blk#:#");
+  assertEquals(shapeOf("in 0.44 s (146.9M/s)"), shapeOf("in 0.04 s (1.6G/s)"));
 });

@@ -5,7 +5,7 @@
  * heading and message must be there, in the same order, and these must be of the same kind:
  *
  * - a number, decimal or hexadecimal, whatever its value (`0x1f` is not `31`);
- * - a time of day, and a duration with its unit;
+ * - a time of day, a duration with its unit, and a rate with its unit;
  * - the filling of a ring's picture, and where its markers stand;
  * - the plural of the word after a number, and how many blanks align a column.
  *
@@ -33,6 +33,7 @@ export function shapeOf(line: string): string {
     .replace(/\|[.#=~-]{16,}\|/g, "|<ring>|")
     .replace(/0x[0-9a-f]+/g, "<hex>")
     .replace(/(?<![\w.])\d+(\.\d+)?( (ns|us|ms|s|min|h|d)|(ms|s))\b/g, "<duration>")
+    .replace(/(?<![\w.])\d+(\.\d+)?[kKMGT]?\/s\b/g, "<rate>")
     .replace(/\d+(\.\d+)?/g, "#")
     .replace(/# ([a-z]{3,}?)s\b/g, "# $1")
     .replace(/\s+/g, " ")
