@@ -94,8 +94,10 @@ interface Nature {
 }
 
 function inspect(sys: Sys, fd: number): Nature {
-  const { mode, blockSize, size } = sys.fstat(fd);
   const type = sys.fileSystemType(fd);
+  // Before the size: a file that is cut and sealed between the two would be smaller than we know.
+  const sealed = type === TMPFS_MAGIC && (sys.seals(fd) & F_SEAL_SHRINK) !== 0;
+  const { mode, blockSize, size } = sys.fstat(fd);
   const huge = type === HUGETLBFS_MAGIC;
   // BARs of PCI devices are regular files of sysfs that mmap but do not read.
   const pseudo = type === SYSFS_MAGIC || type === PROC_SUPER_MAGIC;
@@ -103,7 +105,7 @@ function inspect(sys: Sys, fd: number): Nature {
     pageSize: huge ? blockSize : sys.pageSize,
     huge,
     readable: (mode & S_IFMT) === S_IFREG && !pseudo,
-    sealed: type === TMPFS_MAGIC && (sys.seals(fd) & F_SEAL_SHRINK) !== 0,
+    sealed,
     size,
   };
 }
