@@ -20,6 +20,8 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 /** Read and write. */
 export const O_RDWR = 2;
+/** Which of the three: a field, not bits. */
+export const O_ACCMODE = 3;
 /** Create where missing. */
 export const O_CREAT = 0x40;
 /** With O_CREAT: fail where it exists. */

@@ -6,7 +6,16 @@
  *
  * @module
  */
-import { O_RDONLY, O_RDWR, S_IFMT, S_IFREG, SEEK_DATA, SEEK_HOLE } from "./constants.ts";
+import {
+  O_ACCMODE,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  S_IFMT,
+  S_IFREG,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from "./constants.ts";
 import { isErrno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import type { Guarded } from "./scratch.ts";
@@ -29,7 +38,7 @@ export interface Origin {
 /** The calls that a file backing makes. */
 export type FileBackingSys = Pick<
   Sys,
-  "open" | "close" | "dup" | "fstat" | "pread" | "lseek" | "pageSize"
+  "open" | "close" | "dup" | "fstat" | "openFlags" | "pread" | "lseek" | "pageSize"
 >;
 
 /** What to read. */
@@ -181,8 +190,13 @@ function ownDescription(sys: FileBackingSys, fd: Fd | number, writable: boolean)
   return new Fd(sys, reopened(sys, fd, writable) ?? sys.dup(fd));
 }
 
+/**
+ * Null where it is left as it is. Rights only narrow: whoever sent us an fd by which it may not read
+ * or write the file itself (O_PATH, O_RDONLY) is not to have that done by our rights.
+ */
 function reopened(sys: FileBackingSys, fd: number, writable: boolean): number | null {
   if ((sys.fstat(fd).mode & S_IFMT) !== S_IFREG) return null;
+  if (!permits(sys.openFlags(fd), writable)) return null;
   try {
     return sys.open(`/proc/self/fd/${fd}`, writable ? O_RDWR : O_RDONLY);
   } catch (error) {
@@ -190,4 +204,10 @@ function reopened(sys: FileBackingSys, fd: number, writable: boolean): number | 
     if (isErrno(error)) return null;
     throw error;
   }
+}
+
+function permits(flags: number, writable: boolean): boolean {
+  const access = flags & O_ACCMODE;
+  if ((flags & O_PATH) !== 0) return false;
+  return access === O_RDWR || (!writable && access === O_RDONLY);
 }

@@ -58,6 +58,8 @@ export interface FileCalls {
   /** Bits of F_SEAL_*; 0 where the file system knows no seals. */
   seals(fd: number): number;
   addSeals(fd: number, seals: number): void;
+  /** Flags that the fd was opened with (F_GETFL): O_RDONLY, O_WRONLY, O_RDWR or O_PATH, and others. */
+  openFlags(fd: number): number;
   /** f_type of fstatfs: tells hugetlbfs and tmpfs. */
   fileSystemType(fd: number): number;
 }

@@ -10,6 +10,7 @@ import {
   F_ADD_SEALS,
   F_DUPFD_CLOEXEC,
   F_GET_SEALS,
+  F_GETFL,
   O_CLOEXEC,
   O_DIRECTORY,
   O_RDONLY,
@@ -75,7 +76,7 @@ function fileNames(c: Libc): Pick<FileCalls, "readlink" | "readdir" | "unlink" |
 
 type Properties = Pick<
   FileCalls,
-  "stat" | "fstat" | "ftruncate" | "seals" | "addSeals" | "fileSystemType"
+  "stat" | "fstat" | "ftruncate" | "seals" | "addSeals" | "openFlags" | "fileSystemType"
 >;
 
 function fileProperties(c: Libc): Properties {
@@ -91,6 +92,7 @@ function fileProperties(c: Libc): Properties {
       throw error;
     },
     addSeals: (fd, seals) => void check(c.fcntl(fd, F_ADD_SEALS, seals), "fcntl(F_ADD_SEALS)", fd),
+    openFlags: (fd) => check(c.fcntl(fd, F_GETFL, 0), "fcntl(F_GETFL)", fd),
     fileSystemType(fd) {
       const buffer = new Uint8Array(STATFS.SIZE);
       check(c.fstatfs(fd, buffer), "fstatfs", fd);

@@ -123,12 +123,22 @@ export function startQueue(
     }
   }
 
+  /** Of a socket whose other end is closed, POLLIN comes along, again and again. */
   function woken(revents: number): void {
-    if ((revents & POLLIN) === 0) return give("its kick fd is closed");
-    guarded(() => {
-      if (watched !== null) sys.drain(watched);
-      look();
-    });
+    if (revents !== POLLIN) return give("its kick fd is closed");
+    if (watched !== null && drained(watched)) guarded(look);
+  }
+
+  /** Nobody says what else a front-end sent as its kick fd: one that can not be read is no reason to die. */
+  function drained(fd: number): boolean {
+    try {
+      sys.drain(fd);
+      return true;
+    } catch (error) {
+      if (!isSyscallFailure(error)) throw error;
+      give(`its kick fd can not be read: ${error.message}`);
+      return false;
+    }
   }
 
   function look(): void {

@@ -6,13 +6,18 @@ import {
   MAP_SHARED,
   MFD_HUGE_2MB,
   MFD_HUGETLB,
+  O_CREAT,
+  O_PATH,
+  O_RDONLY,
   O_RDWR,
+  O_WRONLY,
   PROT_READ,
 } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
 import { FileBacking } from "../../ffi/file_backing.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { sealedMemfd } from "../../ffi/memfd.ts";
+import { fakeSys } from "../support/fake_sys.ts";
 import { errnoFrom, holdings, looseMemfd, pattern, sys, uniqueName } from "../support/host.ts";
 
 const PAGE = sys.pageSize;
@@ -265,6 +270,53 @@ Deno.test("our seeks do not move the offset of a description that another proces
   using mapping = map(fd.number, 8 * PAGE);
   assertEquals(mapping.nextData(0)?.start, 4 * PAGE);
   assertEquals(sys.lseek(fd.number, 0, 1), 123);
+});
+
+//   fstat: 4 pages ──► its owner cuts it to one, and seals that ──► seals: it can not shrink
+Deno.test("a file that is cut and sealed while it is opened is not read in place past its end", () => {
+  using fd = looseMemfd(4 * PAGE);
+  sys.pwrite(fd.number, pattern(PAGE), 0);
+  const seals = (number: number) => {
+    if (sys.seals(fd.number) === 0) {
+      sys.ftruncate(fd.number, PAGE);
+      sys.addSeals(fd.number, F_SEAL_SHRINK);
+    }
+    return sys.seals(number);
+  };
+  const { sys: racing } = fakeSys({ real: sys, script: { seals } });
+  const options = { sys: racing, fd: fd.number, length: 4 * PAGE, label: "cut", writable: true };
+  using mapping = Mapping.open(options);
+  assertEquals([mapping.live(0, 1), mapping.liveWritable()], [null, null]);
+  assertEquals(mapping.copy(2 * PAGE, new Uint8Array(8)), { length: 0, errno: "EFAULT" });
+  assertEquals(mapping.store(2 * PAGE, new Uint8Array(8)), { length: 0, errno: "EFAULT" });
+});
+
+Deno.test("an fd is worth no more than the rights it was opened with", () => {
+  const path = `/dev/shm/${uniqueName()}`;
+  using undo = new DisposableStack();
+  using file = new Fd(sys, sys.open(path, O_RDWR | O_CREAT, 0o600));
+  undo.defer(() => sys.unlink(path));
+  sys.ftruncate(file.number, PAGE);
+  const open = (flags: number) => undo.use(new Fd(sys, sys.open(path, flags)));
+  const refused: [flags: number, writable: boolean, errno: string][] = [
+    [O_PATH, false, "EBADF"],
+    [O_PATH, true, "EBADF"],
+    [O_RDONLY, true, "EACCES"],
+    [O_WRONLY, false, "EACCES"],
+  ];
+  for (const [flags, writable, errno] of refused) {
+    const fd = open(flags);
+    assertEquals(errnoFrom(() => map(fd.number, PAGE, { writable })), errno, `flags ${flags}`);
+    assertEquals(
+      errnoFrom(() => map(fd, PAGE, { writable })),
+      errno,
+      `flags ${flags}, handed over`,
+    );
+  }
+  map(open(O_RDONLY), PAGE).close();
+  map(open(O_RDWR), PAGE, { writable: true }).close();
+  using backing = new FileBacking({ sys, fd: open(O_PATH), length: PAGE, label: "name only" });
+  assertEquals(backing.copy(0, new Uint8Array(8)), { length: 0, errno: "EBADF" });
 });
 
 Deno.test("hugetlb memory with an empty pool is mapped and read without a fault", () => {

@@ -1,5 +1,6 @@
 /** `serveVhostUser` against front-ends that come and go, and against hostile ones. */
 import { assert, assertEquals } from "@std/assert";
+import { O_CREAT, O_PATH, O_RDONLY, O_RDWR } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
 import {
   EMPTY,
@@ -8,6 +9,7 @@ import {
   payloadAs,
   PROTOCOL_FEATURE,
   u64,
+  vringFd,
   vringState,
 } from "../../lib/wire/vhost_user/vhost_user.ts";
 import { serveVhostUser, type VhostUserBackEnd } from "../../lib/vhost_user/backend.ts";
@@ -173,6 +175,71 @@ Deno.test("rings that break the rules stop alone, with a reason, and a bad buffe
     sys.signal(guest.kicks[1].number);
     await until(() => usedIndex(guest.memory, 1) === 2, "the next is served");
     assertEquals(requests, [16]);
+  });
+});
+
+/** inotify(7): without a type as an eventfd is, ready, and reading 8 bytes of it is EINVAL. */
+function readyButUnreadable(): Fd {
+  const c = Deno.dlopen("libc.so.6", {
+    inotify_init1: { parameters: ["i32"], result: "i32" },
+    inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  });
+  const fd = new Fd(sys, c.symbols.inotify_init1(0));
+  const path = Deno.makeTempFileSync();
+  const IN_ATTRIB = 4;
+  c.symbols.inotify_add_watch(fd.number, new TextEncoder().encode(path + "\0"), IN_ATTRIB);
+  Deno.chmodSync(path, 0o600);
+  Deno.removeSync(path);
+  c.close();
+  return fd;
+}
+
+Deno.test("a kick fd that is closed or can not be read stops its queue alone", async () => {
+  await served(async ({ backEnd, lines }) => {
+    using peer = connectPeer(backEnd.path);
+    using guest = await frontEnd(peer, { queues: 2 });
+    const attacks: [unread: boolean, reason: string][] = [
+      [false, "its kick fd is closed"],
+      // What its other end has not read when it closes makes that a reset.
+      [true, "its kick fd"],
+    ];
+    for (const [unread, reason] of attacks) {
+      lines.length = 0;
+      const [kick, other] = sys.socketpair();
+      sys.sendmsg(kick, new Uint8Array(1), []);
+      if (!unread) sys.recvmsg(other, new Uint8Array(1), 0);
+      sys.close(other);
+      await peer.send(frontEndRequest("SET_VRING_KICK", vringFd(0)), [kick]);
+      sys.close(kick);
+      await until(() => lines.some((line) => line.includes(reason)), `${reason}: ${lines}`);
+      assertEquals(lines.length, 1, lines.join("\n"));
+    }
+    lines.length = 0;
+    using unreadable = readyButUnreadable();
+    await peer.send(frontEndRequest("SET_VRING_KICK", vringFd(0)), [unreadable.number]);
+    await until(() => lines.some((line) => line.includes("can not be read")), `${lines}`);
+    assert(lines[0].includes("EINVAL"), lines[0]);
+    guest.add(1);
+    sys.signal(guest.kicks[1].number);
+    await until(() => usedIndex(guest.memory, 1) === 1, "the other queue goes on");
+  });
+});
+
+Deno.test("a region whose fd its front-end may not read and write is refused", async () => {
+  await served(async ({ backEnd, lines }) => {
+    const path = `/dev/shm/${uniqueName()}`;
+    using undo = new DisposableStack();
+    const open = (flags: number) => undo.use(new Fd(sys, sys.open(path, flags, 0o600)));
+    sys.ftruncate(open(O_RDWR | O_CREAT).number, MEMORY_SIZE);
+    undo.defer(() => sys.unlink(path));
+    for (const [flags, reason] of [[O_PATH, "EBADF"], [O_RDONLY, "EACCES"]] as const) {
+      using peer = connectPeer(backEnd.path);
+      await peer.send(table({}), [open(flags).number]);
+      await peer.gone();
+      await until(() => backEnd.frontEnd === null, "it left");
+      assert(lines.some((line) => line.includes(reason)), lines.join("\n"));
+    }
+    await works(backEnd);
   });
 });
 

@@ -5,7 +5,10 @@ import {
   HUGETLBFS_MAGIC,
   MAP_NORESERVE,
   MAP_SHARED,
+  O_PATH,
   O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
   PROC_SUPER_MAGIC,
   PROT_READ,
   S_IFCHR,
@@ -29,6 +32,7 @@ interface World {
   readonly seals?: number;
   readonly size?: number;
   readonly blockSize?: number;
+  readonly flags?: number;
   readonly fail?: readonly Failure[];
 }
 
@@ -44,6 +48,7 @@ function world(options: World = {}): FakeSys {
     fstat: () => stat,
     fileSystemType: () => type,
     seals: () => seals,
+    openFlags: () => options.flags ?? O_RDWR,
     mmap: () => 0x7000n,
     munmap: () => {},
     view: (_, length) => new ArrayBuffer(length),
@@ -90,6 +95,15 @@ Deno.test("where opening anew is forbidden, the fd is duplicated", () => {
   const fake = world({ fail: [{ call: "open", errno: "EACCES" }] });
   open(fake).close();
   assertEquals(closed(fake), [11]);
+});
+
+Deno.test("an fd without the rights that are wanted is not opened anew with ours", () => {
+  for (const [flags, writable] of [[O_PATH, false], [O_RDONLY, true], [O_WRONLY, false]] as const) {
+    const fake = world({ flags });
+    open(fake, { writable }).close();
+    assertEquals(fake.names().includes("open"), false);
+    assertEquals(fake.log.find(({ call }) => call === "mmap")?.args[3], 11, "its duplicate");
+  }
 });
 
 Deno.test("an fd that was handed over is closed with the mapping, or when mapping fails", () => {
