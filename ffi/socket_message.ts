@@ -40,20 +40,24 @@ function isRights(view: DataView, at: number): boolean {
 }
 
 /**
- * A msghdr over one piece of data and a control buffer. The header holds plain addresses: the caller
- * must use `held` after the call, so that the collector keeps what they point to.
+ * What the last header points to. A local variable that is not used after the call does not keep it:
+ * compiled code forgets such a one at once, and a collection before the call would take it.
  */
-export function message(
-  data: Uint8Array,
-  control: Uint8Array,
-): { header: DataView<ArrayBuffer>; held: Uint8Array[] } {
+const pointedTo: { last: readonly Uint8Array[] } = { last: [] };
+
+/**
+ * A msghdr over one piece of data and a control buffer. The header holds plain addresses; what they
+ * point to stays in place until the next message is made: one call at a time.
+ */
+export function message(data: Uint8Array, control: Uint8Array): DataView<ArrayBuffer> {
   const iovec = vector(addressOf(data), data.length);
   const header = new DataView(new ArrayBuffer(MSGHDR.SIZE));
   header.setBigUint64(MSGHDR.iov, addressOf(iovec), true);
   header.setBigUint64(MSGHDR.iovlen, 1n, true);
   header.setBigUint64(MSGHDR.control, addressOf(control), true);
   header.setBigUint64(MSGHDR.controllen, BigInt(control.length), true);
-  return { header, held: [data, iovec, control] };
+  pointedTo.last = [data, iovec, control];
+  return header;
 }
 
 /** A struct iovec. */

@@ -97,21 +97,21 @@ function send(c: Libc, fd: number, bytes: Uint8Array, fds: readonly number[]): n
   if (fds.length > SCM_MAX_FD) throw new RangeError(`${fds.length} fds in one message`);
   if (fds.length > 0 && bytes.length === 0) throw new RangeError("fds need a byte to ride on");
   const control = encodeRights(fds);
-  const { header, held } = message(bytes, control);
-  const sent = retryOrNull(
+  // SAFETY: what the header points to is kept until the next one is made, and the call is synchronous.
+  const header = message(bytes, control);
+  return retryOrNull(
     "sendmsg",
     fd,
     () => c.sendmsg(fd, header, MSG_NOSIGNAL | MSG_DONTWAIT),
   );
-  // SAFETY: used after the call, so that no collection takes what the header points to.
-  return sent === null ? null : Math.min(sent, held[0].length);
 }
 
 function receive(c: Libc, fd: number, target: Uint8Array, maxFds: number): Received | null {
   if (target.length === 0) throw new RangeError("recvmsg needs room for a byte");
   const room = Math.min(Math.max(0, maxFds), SCM_MAX_FD);
   const control = new Uint8Array(room === 0 ? 0 : cmsgSpace(4 * room));
-  const { header, held } = message(target, control);
+  // SAFETY: as in `send`.
+  const header = message(target, control);
   const flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
   const length = retryOrNull("recvmsg", fd, () => c.recvmsg(fd, header, flags));
   if (length === null) return null;
@@ -122,7 +122,7 @@ function receive(c: Libc, fd: number, target: Uint8Array, maxFds: number): Recei
   for (const extra of all.slice(room)) c.close(extra);
   const lost = (view.getInt32(MSGHDR.flags, true) & MSG_CTRUNC) !== 0;
   return {
-    length: Math.min(length, held[0].length),
+    length,
     fds: all.slice(0, room),
     truncated: lost || all.length > room,
   };
