@@ -166,6 +166,10 @@ export const SYSFS_MAGIC = 0x62656572;
 /** procfs. */
 export const PROC_SUPER_MAGIC = 0x9fa0;
 
+// preadv2(2)
+/** EAGAIN instead of waiting, whatever the fd's own flags say. */
+export const RWF_NOWAIT = 8;
+
 // eventfd(2)
 /** read takes 1, not all. */
 export const EFD_SEMAPHORE = 1;

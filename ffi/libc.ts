@@ -28,6 +28,8 @@ const SYMBOLS = {
   // the same two with the buffer given as an address
   pread_at: { name: "pread", parameters: ["i32", "u64", "u64", "i64"], result: "i32" },
   pwrite_at: { name: "pwrite", parameters: ["i32", "u64", "u64", "i64"], result: "i32" },
+  // ssize_t preadv2(int fd, const struct iovec *iov, int iovcnt, off_t offset, int flags)
+  preadv2: { parameters: ["i32", "buffer", "i32", "i64", "i32"], result: "i32" },
   // off_t lseek(int fd, off_t offset, int whence)
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   // int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *buf)

@@ -92,7 +92,7 @@ export interface DeviceCalls {
   eventfd(initial: number, flags: number): number;
   /** Adds to an eventfd's counter. */
   signal(fd: number, count?: bigint): void;
-  /** Takes an eventfd's counter; 0n where it is zero. The fd must be nonblocking. */
+  /** Takes an eventfd's counter; 0n where it is zero. Waits for none, even if the fd is blocking. */
   drain(fd: number): bigint;
 }
 

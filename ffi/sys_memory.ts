@@ -4,10 +4,19 @@
  * @module
  */
 import { check, cString, failure, retryOrNull } from "./call.ts";
-import { EFD_CLOEXEC, MAP_FAILED, MFD_CLOEXEC, POLLIN, POLLOUT, SC_PAGESIZE } from "./constants.ts";
-import { SyscallError } from "./errno.ts";
+import {
+  EFD_CLOEXEC,
+  MAP_FAILED,
+  MFD_CLOEXEC,
+  POLLIN,
+  POLLOUT,
+  RWF_NOWAIT,
+  SC_PAGESIZE,
+} from "./constants.ts";
+import { isErrno, SyscallError } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { openScratch, type Scratch } from "./scratch.ts";
+import { addressOf, vector } from "./socket_message.ts";
 import type { DeviceCalls, MemoryCalls, PollCalls } from "./sys.ts";
 
 /** The memory calls over the C library. */
@@ -43,10 +52,24 @@ function viewOf(address: bigint, length: number): ArrayBuffer {
   return Deno.UnsafePointerView.getArrayBuffer(pointer, length);
 }
 
-/** ioctl and eventfds over the C library. `pollNow` keeps a blocking eventfd from hanging us. */
+/**
+ * ioctl and eventfds over the C library. `pollNow` keeps a blocking eventfd from hanging us; where a
+ * peer that shares it takes the counter between the poll and the read, RWF_NOWAIT does.
+ */
 export function deviceCalls(c: Libc, pollNow: PollCalls["pollNow"]): DeviceCalls {
   const counter = new BigUint64Array(1);
+  const counterVector = vector(addressOf(new Uint8Array(counter.buffer)), 8);
   const ready = (fd: number, events: number) => (pollNow([{ fd, events }])[0] & events) !== 0;
+  const takeCounter = (fd: number) => {
+    try {
+      const wait = RWF_NOWAIT;
+      return retryOrNull("read", fd, () => c.preadv2(fd, counterVector, 1, -1n, wait));
+    } catch (error) {
+      // A kind of file, or a kernel, that does not know the flag.
+      if (!isErrno(error, "EOPNOTSUPP", "ENOSYS")) throw error;
+      return retryOrNull("read", fd, () => c.read(fd, counter, 8n));
+    }
+  };
   return {
     ioctl: (fd, request, name, argument) => callIoctl(c, fd, request, name, argument),
     eventfd: (initial, flags) => check(c.eventfd(initial, flags | EFD_CLOEXEC), "eventfd", ""),
@@ -59,7 +82,7 @@ export function deviceCalls(c: Libc, pollNow: PollCalls["pollNow"]): DeviceCalls
     },
     drain(fd) {
       if (!ready(fd, POLLIN)) return 0n;
-      const got = retryOrNull("read", fd, () => c.read(fd, counter, 8n));
+      const got = takeCounter(fd);
       return got === null ? 0n : counter[0];
     },
   };
