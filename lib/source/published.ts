@@ -15,7 +15,11 @@ import {
   F_SEAL_SHRINK,
   F_SEAL_WRITE,
   MFD_ALLOW_SEALING,
+  O_NONBLOCK,
+  O_PATH,
   O_RDONLY,
+  S_IFMT,
+  S_IFREG,
 } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
 import type { Sys } from "../../ffi/sys.ts";
@@ -27,6 +31,9 @@ export const PUBLISHED_NAME = "guestmem-layout";
 
 /** Bytes of a published layout at most. */
 export const PUBLISHED_LIMIT = 1 << 20;
+
+/** Bytes read of all layouts of one process: with 64 connections a tap publishes 5 MiB at most. */
+const PROCESS_LIMIT = 16 << 20;
 
 /** What the link of such an fd says. */
 const LINK = `/memfd:${PUBLISHED_NAME} (deleted)`;
@@ -70,16 +77,22 @@ export interface PublishedLayout {
 }
 
 /**
- * Every layout that a process publishes, by fd number; empty where there is none, the process is
- * gone or may not be looked at.
+ * Every layout that a process publishes, by fd number, each file once; empty where there is none, the
+ * process is gone or may not be looked at. Of a process that publishes without end, the first ones.
  */
 export function readPublished(sys: Sys, pid: number): PublishedLayout[] {
   const links = attempt(() => readFdLinks(sys, pid)) ?? new Map<number, string>();
-  return [...links].filter(([, link]) => link === LINK).sort(([a], [b]) => a - b)
-    .flatMap(([fd]) => {
-      const text = attempt(() => readText(sys, pid, fd));
-      return text === null ? [] : [{ fd, text }];
-    });
+  const named = [...links].filter(([, link]) => link === LINK).map(([fd]) => fd);
+  const seen = new Set<number>();
+  const found: PublishedLayout[] = [];
+  let left = PROCESS_LIMIT;
+  for (const fd of named.sort((a, b) => a - b)) {
+    const bytes = left > 0 ? attempt(() => readBytes(sys, pid, fd, seen, left)) : null;
+    if (bytes === null) continue;
+    left -= bytes.length;
+    found.push({ fd, text: new TextDecoder().decode(bytes) });
+  }
+  return found;
 }
 
 /** A field of a published layout, or null where it is no JSON object or has no such field. */
@@ -116,21 +129,30 @@ function sealedText(sys: Sys, text: string): Fd {
   return fd;
 }
 
-function readText(sys: Sys, pid: number, number: number): string {
-  using fd = new Fd(sys, openOf(sys, pid, number));
-  const size = Math.min(sys.fstat(fd.number).size, PUBLISHED_LIMIT);
-  const bytes = new Uint8Array(size);
-  const length = sys.pread(fd.number, bytes, 0);
-  return new TextDecoder().decode(bytes.subarray(0, length));
+/** null for what was read under another number (its inode is in `seen`), and for what is no file. */
+function readBytes(
+  sys: Sys,
+  pid: number,
+  number: number,
+  seen: Set<number>,
+  limit: number,
+): Uint8Array | null {
+  // By name alone, so that what is looked at is what is opened then.
+  using pin = new Fd(sys, sys.open(`/proc/${pid}/fd/${number}`, O_PATH));
+  const { mode, inode } = sys.fstat(pin.number);
+  // A link's text proves nothing: opening a pipe waits, and opening a device can do things.
+  if ((mode & S_IFMT) !== S_IFREG || seen.has(inode)) return null;
+  seen.add(inode);
+  const own = attempt(() => sys.open(`/proc/self/fd/${pin.number}`, O_RDONLY | O_NONBLOCK));
+  using fd = new Fd(sys, own ?? takeFd(sys, pid, number));
+  const { inode: opened, size } = sys.fstat(fd.number);
+  if (opened !== inode) return null;
+  const bytes = new Uint8Array(Math.min(size, PUBLISHED_LIMIT, limit));
+  return bytes.subarray(0, sys.pread(fd.number, bytes, 0));
 }
 
-/**
- * Our own description of a file that another process has open: by /proc, or with pidfd_getfd where
- * /proc refuses. Throws SyscallError; the caller closes it.
- */
-export function openOf(sys: Sys, pid: number, fd: number, flags = O_RDONLY): number {
-  const opened = attempt(() => sys.open(`/proc/${pid}/fd/${fd}`, flags));
-  if (opened !== null) return opened;
+/** An fd as it is, where the file's mode keeps us out. Throws SyscallError; the caller closes it. */
+function takeFd(sys: Sys, pid: number, fd: number): number {
   using pidfd = new Fd(sys, sys.pidfdOpen(pid));
   return sys.pidfdGetfd(pidfd.number, fd);
 }
