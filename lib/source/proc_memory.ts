@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { O_PATH } from "../../ffi/constants.ts";
+import {
+  HUGETLBFS_MAGIC,
+  MFD_HUGETLB,
+  O_ACCMODE,
+  O_PATH,
+  O_RDWR,
+  O_WRONLY,
+} from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
 import type { Mapping } from "../../ffi/mapping.ts";
 import { ProcessBacking } from "../../ffi/process_backing.ts";
@@ -64,7 +71,8 @@ function mapped(options: ProcessBytesOptions, path: string, entry: LayoutMemory)
   const own = `/proc/self/fd/${pin.number}`;
   const link = sys.readlink(own);
   log(`${entry.path}: ${path} is ${link}`);
-  checkTrust(options, link, entry);
+  checkTrust(options, pin.number, link, entry);
+  checkRights(options, link, entry);
   const label = link.replace(/ \(deleted\)$/, "");
   return mapHostFile({ sys, scheme: "proc", path: own, write, label });
 }
@@ -73,14 +81,56 @@ function mapped(options: ProcessBytesOptions, path: string, entry: LayoutMemory)
  * A process of somebody else's could publish an fd that it may not read or write itself, for us to do
  * it (O_PATH). Memfds can only be had with all rights, so of those it may name any.
  */
-function checkTrust(options: ProcessBytesOptions, link: string, entry: LayoutMemory): void {
+function checkTrust(
+  options: ProcessBytesOptions,
+  pin: number,
+  link: string,
+  entry: LayoutMemory,
+): void {
   const { sys, pid, layout } = options;
-  if (layout !== null || link.startsWith("/memfd:")) return;
+  if (layout !== null || (link.startsWith("/memfd:") && isMemfd(sys, pin))) return;
   const owner = untrustedOwner(sys, pid);
   if (owner === null) return;
   const text = `${entry.path} of user ${owner}'s process ${pid} is ${link}, no memfd`;
   const remedy = "look at it, and give a --layout of your own if it is what it should be";
   throw new SourceError("proc", "open", "permission", text, remedy);
+}
+
+/**
+ * Whether a file is on the file system that memfds are on, which nobody can mount. Its name proves
+ * nothing: in a mount namespace of its own a process can call any file `/memfd:ram`.
+ */
+function isMemfd(sys: Sys, file: number): boolean {
+  const { blockSize, ...stat } = sys.fstat(file);
+  // MFD_HUGE_SHIFT of linux/memfd.h: the logarithm of the page's size, six bits from bit 26 on.
+  const huge = sys.fileSystemType(file) === HUGETLBFS_MAGIC
+    ? MFD_HUGETLB + Math.log2(blockSize) * 2 ** 26
+    : 0;
+  const own = attempt(() => sys.memfd("guestmem-probe", huge));
+  if (own === null) return false;
+  using probe = new Fd(sys, own);
+  const { deviceMajor, deviceMinor } = sys.fstat(probe.number);
+  return stat.deviceMajor === deviceMajor && stat.deviceMinor === deviceMinor;
+}
+
+/**
+ * A tap holds what its front-end sent, which may be an fd by which that may not read the file, or not
+ * write it: then we do not either, though the tap and we could.
+ */
+function checkRights(
+  { sys, pid, layout, write }: ProcessBytesOptions,
+  link: string,
+  { bytes, path }: LayoutMemory,
+): void {
+  if (layout !== null || bytes.kind !== "fd") return;
+  const info = told(() => sys.readText(`/proc/${pid}/fdinfo/${bytes.fd}`));
+  const flags = parseInt(/^flags:\s*([0-7]+)$/m.exec(info)?.[1] ?? "", 8);
+  const access = flags & O_ACCMODE;
+  const enough = write ? access === O_RDWR : access !== O_WRONLY;
+  if (!Number.isNaN(flags) && (flags & O_PATH) === 0 && enough) return;
+  const way = write ? "written" : "read";
+  const text = `${path} is fd ${bytes.fd} of process ${pid}, by which ${link} can not be ${way}`;
+  throw new SourceError("proc", "open", "unsupported", text, "its owner must open it so");
 }
 
 /** The process's user, where that is neither root nor ours: who may not send us after what it can not have. */

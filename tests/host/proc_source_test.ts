@@ -1,7 +1,17 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MAP_SHARED, O_PATH, PROT_READ } from "../../ffi/constants.ts";
+import {
+  MAP_SHARED,
+  MFD_HUGE_2MB,
+  MFD_HUGETLB,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  PROT_READ,
+} from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
 import { Mapping } from "../../ffi/mapping.ts";
+import type { Sys } from "../../ffi/sys.ts";
 import { ProtocolError, SourceError } from "../../lib/errors.ts";
 import { parseTarget } from "../../lib/guest/target.ts";
 import { procSource } from "../../lib/source/proc.ts";
@@ -142,13 +152,14 @@ function options(fields: Partial<AttachOptions> = {}): AttachOptions {
 }
 
 /** Publishes one entry and attaches it, as if user 12345 had published it. */
-async function attachStranger(entry: object): Promise<unknown> {
+async function attachStranger(entry: object, more: Partial<Sys> = {}): Promise<unknown> {
   const name = uniqueName();
   using published = publication(sys);
   published.replace({ format: "ring-image/1", name, memory: [{ gpa: 0, size: 4096, ...entry }] });
   const stranger = fakeSys({
     real: sys,
     script: {
+      ...more,
       uid: 1000,
       stat: (path) =>
         path === `/proc/${sys.pid}` ? { ...sys.stat(path), uid: 12345 } : sys.stat(path),
@@ -162,6 +173,9 @@ async function attachStranger(entry: object): Promise<unknown> {
 Deno.test("proc: a stranger's layout may name memfds, and neither files nor other fds", async () => {
   using ram = memory();
   assertEquals(await attachStranger({ fd: ram.fd.number }), pattern(1));
+  using huge = new Fd(sys, sys.memfd(uniqueName(), MFD_HUGETLB | MFD_HUGE_2MB));
+  sys.ftruncate(huge.number, 2 << 20);
+  assertEquals(await attachStranger({ fd: huge.number }), new Uint8Array(1));
   const path = await Deno.makeTempFile();
   await Deno.writeFile(path, pattern(LENGTH));
   // O_PATH: an fd that even its owner may not read through.
@@ -171,6 +185,47 @@ Deno.test("proc: a stranger's layout may name memfds, and neither files nor othe
   const file = await assertRejects(() => attachStranger({ file: path }));
   assert(file instanceof ProtocolError, String(file));
   await Deno.remove(path);
+});
+
+//  a mount namespace of its own:  mount --bind /etc/shadow "/memfd:ram (deleted)"
+Deno.test("proc: a stranger's file is no memfd because it is called like one", async () => {
+  const path = `/dev/shm/${uniqueName()}`;
+  await Deno.writeFile(path, pattern(LENGTH));
+  using undo = new DisposableStack();
+  undo.defer(() => Deno.removeSync(path));
+  using file = new Fd(sys, sys.open(path, O_RDWR));
+  const readlink = (at: string) => {
+    const link = sys.readlink(at);
+    return link === path ? "/memfd:ram (deleted)" : link;
+  };
+  const error = await refusal(() => attachStranger({ fd: file.number }, { readlink }));
+  assertEquals(error.kind, "permission");
+});
+
+Deno.test("proc: memory is had by the rights of the fd that a process publishes", async () => {
+  using ram = memory();
+  const open = (flags: number) => new Fd(sys, sys.open(`/proc/self/fd/${ram.fd.number}`, flags));
+  using name = open(O_PATH);
+  using readOnly = open(O_RDONLY);
+  using writeOnly = open(O_WRONLY);
+  using both = open(O_RDWR);
+  const cases: [fd: Fd, write: boolean, why: string | null][] = [
+    [name, false, "can not be read"],
+    [writeOnly, false, "can not be read"],
+    [readOnly, true, "can not be written"],
+    [readOnly, false, null],
+    [both, true, null],
+  ];
+  for (const [fd, write, why] of cases) {
+    const own = uniqueName();
+    using published = publication(sys);
+    const bytes = { fd: fd.number, gpa: 0, size: LENGTH };
+    published.replace({ format: "ring-image/1", name: own, memory: [bytes], devices: [] });
+    const target = parseTarget(`proc:${sys.pid}.${own}`, () => false);
+    const attach = () => procSource.attach(target, options({ write }));
+    if (why === null) await (await attach())[Symbol.asyncDispose]();
+    else assert((await refusal(attach)).message.includes(why), why);
+  }
 });
 
 Deno.test("proc: find lists a layout that can not be understood, with the reason", async () => {
