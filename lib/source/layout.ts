@@ -143,16 +143,25 @@ function nameOf({ type, features, queues }: LayoutDevice, { index, name }: Layou
   return queueName(type, index, { features, queueCount: queues.length });
 }
 
+/** Offsets in what is behind a region are numbers. */
+const LARGEST = BigInt(Number.MAX_SAFE_INTEGER);
+
 function parseMemory(entry: Node): LayoutMemory {
   const size = quantity(entry, "size");
   const gpa = quantity(entry, "gpa");
   const user = quantity(entry, "user_address", null);
   if (size === 0n) throw wrong(pathOf(entry, "size"), "more than 0 bytes", 0);
+  if (size > LARGEST) {
+    throw wrong(pathOf(entry, "size"), `at most ${hex(LARGEST)} bytes`, entry.fields.size);
+  }
   const bytes = parseBytes(entry);
   if (isXen(bytes) && gpa % 4096n !== 0n) {
     throw wrong(pathOf(entry, "gpa"), "a multiple of 4096", entry.fields.gpa);
   }
   const limit = ADDRESS_LIMIT - size;
+  if (bytes.kind === "address" && bytes.address > limit) {
+    throw wrong(pathOf(entry, "address"), `at most ${hex(limit)}`, entry.fields.address);
+  }
   if (gpa > limit) throw wrong(pathOf(entry, "gpa"), `at most ${hex(limit)}`, entry.fields.gpa);
   if (user !== null && user > limit) {
     throw wrong(pathOf(entry, "user_address"), `at most ${hex(limit)}`, entry.fields.user_address);

@@ -135,6 +135,16 @@ const WRONG: [what: string, fields: object, message: string][] = [
     'layout memory[0].gpa: wanted at most 0xfffffffffffff000, got "0xfffffffffffff001"',
   ],
   [
+    "size that no file has",
+    { memory: [{ address: 0, gpa: 0, size: "0xffffffffffffffff" }] },
+    'layout memory[0].size: wanted at most 0x1fffffffffffff bytes, got "0xffffffffffffffff"',
+  ],
+  [
+    "address too large",
+    { memory: [{ address: "0xfffffffffffff000", gpa: 0, size: 0x1001 }] },
+    'layout memory[0].address: wanted at most 0xffffffffffffefff, got "0xfffffffffffff000"',
+  ],
+  [
     "size 0",
     { memory: [{ ...MEMORY, size: 0 }] },
     "layout memory[0].size: wanted more than 0 bytes, got 0",
