@@ -45,8 +45,10 @@ const PT_LOAD = 1;
 const ET_CORE = 4;
 /** e_phnum says so when the real number stands in section 0's sh_info. */
 const PN_XNUM = 0xffff;
-/** More segments than any guest has; a table of them would be 56 MiB. */
+/** More segments than any guest has. */
 const MAX_SEGMENTS = 1 << 20;
+/** Bytes of a table of as many: entries may be longer than we know them, up to 64 KiB each. */
+const MAX_TABLE = 64 << 20;
 
 /** Where the fields stand, in bytes. */
 const FIELDS = {
@@ -94,6 +96,10 @@ export function parseElfCore(reader: Reader): ElfCore {
   const size = header.getUint16(FIELDS[bits].phentsize, true);
   if (size < FIELDS[bits].entry) {
     throw new ProtocolError("elf", "e_phentsize", `at least ${FIELDS[bits].entry}`, `${size}`);
+  }
+  if (count * size > MAX_TABLE) {
+    const got = `${count} of ${size} bytes`;
+    throw new ProtocolError("elf", "program headers", `at most ${MAX_TABLE} bytes`, got);
   }
   const table = need(reader, "elf", "program headers", offset, count * size);
   const notes: string[] = [];

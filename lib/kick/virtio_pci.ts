@@ -54,6 +54,8 @@ function areasOf({ what, node, capabilities, bars }: PciDevice): Areas | string 
   if (common === null || notify === null || commonBar === null || notifyBar === null) {
     return capabilities.notes[0] ?? "no usable common and notify capabilities";
   }
+  // virtio 1.0 had 56 bytes, and no device has less (4.1.4.3).
+  if (common.length < 56n) return `the common configuration has only ${common.length} bytes`;
   return { common, commonBar, notify, notifyBar };
 }
 

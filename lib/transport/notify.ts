@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hex } from "../address.ts";
 import { FEATURE, type RingFormat, type RingPosition } from "../ring/config.ts";
 import type { VirtioCapability } from "./pci_capabilities.ts";
 import type { Width } from "./register_file.ts";
@@ -74,5 +75,9 @@ export function notifyOffset(
   if (within + BigInt(width / 8) > capability.length) {
     return `queue_notify_off ${notifyOff} is past the end of the notify area`;
   }
-  return capability.offset + within;
+  const offset = capability.offset + within;
+  // 4.1.4.4.1: 2 bytes, and 4 with NOTIFICATION_DATA. Elsewhere there is no register of that width.
+  return offset % BigInt(width / 8) === 0n
+    ? offset
+    : `notification address ${hex(offset)} is no multiple of ${width / 8}`;
 }

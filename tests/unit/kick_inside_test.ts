@@ -115,6 +115,20 @@ Deno.test("the notify address is written once, and everything is unmapped", asyn
   assertEquals(new Set(opened), new Set(["/sys/bus/pci/devices/0000:00:07.0/resource2"]));
 });
 
+Deno.test("a common configuration too short to have a queue's registers is a reason, no crash", async () => {
+  const gpu = device(QEMU_GPU_HOSTMEM, MODERN, VERSION_1);
+  const all = gpu.capabilities.capabilities.map((one) =>
+    one.name === "common" ? { ...one, length: 16n } : one
+  );
+  const short = { ...gpu, capabilities: { ...gpu.capabilities, capabilities: all } };
+  const { sys, mapped } = machine(gpuPages());
+  const kick = virtioPciKick(sys, short, 1, "kick");
+  const why = "the common configuration has only 16 bytes";
+  assertEquals(kick.possible, why);
+  assert((await assertRejects(() => kick.send(), SourceError)).message.includes(why));
+  assertEquals(mapped(), 0);
+});
+
 Deno.test("a queue that is not there, or beyond the area, is refused with nothing written", async () => {
   for (
     const [size, notifyOff, text] of [[0, 5, "has no queue 1"], [

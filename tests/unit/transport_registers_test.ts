@@ -85,6 +85,9 @@ Deno.test("notify offsets stay within the capability", () => {
   assertEquals(typeof notifyOffset(area, 0x400, 16), "string");
   assertEquals(notifyOffset({ ...area, multiplier: 0 }, 65535, 16), 0x3000n);
   assertEquals(typeof notifyOffset({ ...area, multiplier: 0, length: 2n }, 0, 32), "string");
+  const odd = "notification address 0x3002 is no multiple of 4";
+  assertEquals(notifyOffset({ ...area, multiplier: 2 }, 1, 32), odd);
+  assertEquals(notifyOffset({ ...area, multiplier: 2 }, 1, 16), 0x3002n);
 });
 
 Deno.test("legacy ports: queue address, and never the ISR", () => {
