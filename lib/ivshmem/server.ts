@@ -16,6 +16,7 @@ import {
   nextId,
   type ServerMessage,
 } from "../wire/ivshmem/server_messages.ts";
+import { unlinkOwn } from "../tap/listener.ts";
 import { openSharedMemory } from "./shared_memory.ts";
 
 /** What to serve. */
@@ -46,6 +47,9 @@ export interface IvshmemServerEvent {
 /** Clients at once: each costs one fd and its vectors, here and in every peer. */
 const MAX_PEERS = 1024;
 
+/** How long accept rests when there is no fd left for another client, in milliseconds. */
+const REST_MS = 100;
+
 /** Messages that wait for a slow client before it is dropped. */
 const MAX_WAITING = 1 << 16;
 
@@ -65,8 +69,11 @@ export class IvshmemServer implements AsyncDisposable {
   readonly #clients = new Map<number, Client>();
   readonly #poller: Poller;
   readonly #loop: Promise<void>;
+  /** Of the socket's file. */
+  readonly #inode: number;
   #last = -1;
   #closed = false;
+  #resting: ReturnType<typeof setTimeout> | undefined;
 
   /** Takes over both fds. See {@linkcode startIvshmemServer}. */
   constructor(
@@ -75,6 +82,7 @@ export class IvshmemServer implements AsyncDisposable {
     private readonly memory: Fd,
   ) {
     this.#sys = options.sys;
+    this.#inode = options.sys.stat(options.path).inode;
     this.#poller = new Poller(this.#sys);
     this.#poller.add(listener.number, POLLIN, () => this.#accept());
     this.#loop = this.#poller.run();
@@ -101,12 +109,13 @@ export class IvshmemServer implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#resting);
     await this.#poller.close();
     for (const client of this.#clients.values()) release(client);
     this.#clients.clear();
     this.listener.close();
     this.memory.close();
-    this.#sys.unlink(this.options.path);
+    unlinkOwn(this.#sys, this.options.path, this.#inode);
   }
 
   /** {@linkcode IvshmemServer.close} */
@@ -139,8 +148,16 @@ export class IvshmemServer implements AsyncDisposable {
     } catch (error) {
       if (!isSyscallFailure(error)) throw error;
       this.#tell("refused", null, `client refused: ${error.message}`);
+      this.#rest();
       return null;
     }
+  }
+
+  /** EMFILE and the like: the client still waits, so poll would call again at once. */
+  #rest(): void {
+    const { number } = this.listener;
+    this.#poller.change(number, 0);
+    this.#resting = setTimeout(() => this.#poller.change(number, POLLIN), REST_MS);
   }
 
   /** Its id and eventfds; null, with nothing left open, where there is no room. */

@@ -120,8 +120,8 @@ function taken(path: string, cause: unknown): SourceError {
   return new SourceError("vhost", "listen", "busy", text, remedy, { cause });
 }
 
-/** Somebody may have put another socket there since. */
-function unlinkOwn(sys: Sys, path: string, inode: number): void {
+/** Removes a socket's file, unless it is gone or somebody has put another there since. */
+export function unlinkOwn(sys: Sys, path: string, inode: number): void {
   try {
     if (sys.stat(path).inode === inode) sys.unlink(path);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Our server and our client over real sockets, and both against peers that do not behave. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { O_RDWR } from "../../ffi/constants.ts";
+import { SyscallError } from "../../ffi/errno.ts";
 import { Fd } from "../../ffi/fd.ts";
 import { SourceError } from "../../lib/errors.ts";
 import { IvshmemClient } from "../../lib/ivshmem/client.ts";
@@ -9,6 +10,7 @@ import { ivshmemSource } from "../../lib/source/ivshmem.ts";
 import type { Attachment, Interrupts } from "../../lib/source/source.ts";
 import { type DoorbellEvent, followInterrupts } from "../../lib/watch/follow_interrupts.ts";
 import { encodeMessage } from "../../lib/wire/ivshmem/message.ts";
+import { fakeSys } from "../support/fake_sys.ts";
 import { errnoFrom, sys, uniqueName } from "../support/host.ts";
 
 function serve(options: Partial<IvshmemServerOptions> = {}) {
@@ -129,7 +131,7 @@ Deno.test("an object in /dev/shm stays, is used again, and is never resized", as
   assertThrows(() => serve({ shmName: "../x" }), RangeError);
 });
 
-Deno.test("a client that writes, and one that never reads, are dropped without harm", async () => {
+Deno.test("a client that writes is dropped, and one that never reads does no harm", async () => {
   const lines: string[] = [];
   await using server = serve({ vectors: 256, onEvent: ({ text }) => lines.push(text) });
   using rude = new Fd(sys, sys.connectUnix(server.path));
@@ -138,12 +140,55 @@ Deno.test("a client that writes, and one that never reads, are dropped without h
   await until(() => server.peers.length === 0);
   assertEquals(lines, ["peer 0 joined", "peer 0 dropped: it wrote to the server"]);
   // Joins push 256 doorbells each to a peer that never reads.
-  using deaf = new Fd(sys, sys.connectUnix(server.path));
+  using _deaf = new Fd(sys, sys.connectUnix(server.path));
   for (let i = 0; i < 3; i++) {
     await using client = await IvshmemClient.connect({ sys, path: server.path });
     assertEquals(client.vectors, 256);
   }
-  assert(deaf.isOpen);
+  assertEquals(server.peers[0], 1, "it is connected still");
+});
+
+Deno.test("a client that never reads is dropped when 65536 messages wait for it", async () => {
+  const lines: string[] = [];
+  await using server = serve({ vectors: 256, onEvent: ({ text }) => lines.push(text) });
+  using _deaf = new Fd(sys, sys.connectUnix(server.path));
+  await until(() => server.peers.length === 1);
+  const dropped = () => lines.includes("peer 0 dropped: it does not read");
+  for (let joins = 0; joins < 300 && !dropped(); joins++) {
+    using _other = new Fd(sys, sys.connectUnix(server.path));
+    await until(() => lines.some((line) => line === `peer ${joins + 1} joined`));
+  }
+  assert(dropped(), `${lines.length}`);
+  assertEquals(server.peers.includes(0), false);
+});
+
+Deno.test("a server without fds left rests, and takes who waits when there are some", async () => {
+  let full = true;
+  const refused: string[] = [];
+  const accept = (fd: number) => {
+    if (full) throw new SyscallError("accept4", "EMFILE", fd);
+    return sys.accept(fd);
+  };
+  const crowded = fakeSys({ real: sys, script: { accept } }).sys;
+  await using server = serve({ sys: crowded, onEvent: ({ text }) => refused.push(text) });
+  using _client = new Fd(sys, sys.connectUnix(server.path));
+  await new Promise((done) => setTimeout(done, 350));
+  assert(refused.length >= 1 && refused.length <= 5, `${refused.length} times`);
+  full = false;
+  await until(() => server.peers.length === 1);
+});
+
+Deno.test("a server ends without its socket's file, and leaves another's alone", async () => {
+  const server = serve();
+  Deno.removeSync(server.path);
+  await server.close();
+  const other = serve();
+  Deno.removeSync(other.path);
+  using listener = new Fd(sys, sys.listenUnix(other.path, 1));
+  await other.close();
+  assert(sys.stat(other.path).inode > 0);
+  listener.close();
+  sys.unlink(other.path);
 });
 
 /** A server that says what it is told to one client, then waits. */
