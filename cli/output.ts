@@ -71,7 +71,7 @@ async function writeAll(bytes: Uint8Array): Promise<void> {
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
       if (!(error instanceof Deno.errors.WouldBlock)) {
-        throw new Error(`write stdout: ${(error as Error).message}`, { cause: error });
+        throw new Error("write stdout", { cause: error });
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY));
     }

@@ -116,7 +116,8 @@ async function readFile(path: string): Promise<Uint8Array> {
     using file = await Deno.open(path);
     return await upToLimit(file.readable, path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof UsageError) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw new Error(`read ${path}`, { cause: error });
     throw new UsageError(`no script ${path}`, "name a file of commands, or - for stdin");
   }
 }

@@ -81,6 +81,13 @@ function outputFile(sys: FileSys, fd: Fd, path: string): OutputFile {
   };
 }
 
+const REMEDY: Readonly<Record<string, string>> = {
+  ENOENT: "make its folder first, or choose another",
+  ENOTDIR: "check the path: a part of it is no directory",
+  ENOSPC: "make room on that file system, or choose another",
+  EDQUOT: "make room within the quota, or choose another file system",
+};
+
 /** A failed call on the output says nothing of the guest: another error than the guest's. */
 function writing<T>(path: string, run: () => T): T {
   try {
@@ -89,7 +96,7 @@ function writing<T>(path: string, run: () => T): T {
     if (!isSyscallFailure(error)) throw error;
     const denied = ["EACCES", "EPERM", "EROFS"].includes(error.errno);
     const kind = denied ? "permission" : "failed";
-    const remedy = denied ? "choose a folder that may be written to" : "";
+    const remedy = denied ? "choose a folder that may be written to" : REMEDY[error.errno] ?? "";
     throw new SourceError("dump", `write ${path}`, kind, error.message, remedy, { cause: error });
   }
 }

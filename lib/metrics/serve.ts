@@ -4,6 +4,7 @@
  * @module
  */
 import { SourceError } from "../errors.ts";
+import { osError } from "../os_error.ts";
 import { type OpenOptions, openTarget } from "../source/attach.ts";
 import type { Attachment } from "../source/source.ts";
 import { followGuest } from "../watch/follow.ts";
@@ -66,7 +67,8 @@ function listen({ listen, listening }: ServeOptions, exporter: Exporter): Deno.H
     const remedy = permission
       ? `addresses beyond loopback want deno's --allow-net=${hostname}`
       : "choose another port";
-    const text = `${hostname}:${port}: ${(error as Error).message}`;
+    const why = osError(error)?.reason ?? (error as Error).message;
+    const text = `${hostname}:${port}: ${why}`;
     throw new SourceError("metrics", "listen", permission ? "permission" : "busy", text, remedy);
   }
 }

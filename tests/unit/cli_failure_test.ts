@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { UsageError } from "../../cli/context.ts";
 import { describeFailure } from "../../cli/failure.ts";
 import { GuestMemoryError, ProtocolError, SourceError } from "../../lib/errors.ts";
@@ -36,6 +36,35 @@ Deno.test("what went wrong decides the exit code", () => {
     ["thrown text", 1],
   ];
   for (const [error, code] of cases) assertEquals(describeFailure(error).code, code, String(error));
+});
+
+Deno.test("an error of the runtime's names the call, the object, the errno and the remedy", () => {
+  const full = Object.assign(new Error("No space left on device (os error 28)"), {
+    code: "ENOSPC",
+  });
+  assertEquals(describeFailure(new Error("write stdout", { cause: full })), {
+    code: 1,
+    message: "write stdout: ENOSPC (no space left on device)",
+    remedy: "make room on that device, or write elsewhere",
+  });
+  const denied = Object.assign(
+    new Deno.errors.PermissionDenied("Permission denied (os error 13): open '/root/x'"),
+    { code: "EACCES" },
+  );
+  const { code, message } = describeFailure(denied);
+  assertEquals([code, message], [5, "open '/root/x': EACCES (permission denied)"]);
+});
+
+Deno.test("a place of our own that can not be made is no target that is not there", () => {
+  const bind = (errno: string) => Object.assign(syscall(errno), { call: "bind" });
+  assertEquals(describeFailure(bind("ENOENT")).code, 1);
+  assertEquals(describeFailure(bind("EACCES")).code, 5);
+  for (const errno of ["ENOENT", "EACCES", "EADDRINUSE"]) {
+    const { remedy } = describeFailure(bind(errno));
+    assert(remedy !== "" && !remedy.includes("guestmem find"), remedy);
+  }
+  const opened = new Error("write capture.pcapng", { cause: syscall("ENOENT") });
+  assertEquals(describeFailure(opened).code, 1);
 });
 
 Deno.test("a source's own remedy goes before the general one", () => {
