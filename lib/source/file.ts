@@ -55,7 +55,8 @@ function attachFile(target: Target, path: string, options: AttachOptions): Attac
   let last: { readonly given: Layout; readonly resolved: Layout } | null = null;
   const load = () => {
     if (layout === null) return wholeFile(sys, target.scheme, path);
-    const given = parse(readHostText(sys, target.scheme, layout, LAYOUT_LIMIT));
+    const text = readHostText(sys, target.scheme, layout, LAYOUT_LIMIT);
+    const given = naming(layout, () => parse(text));
     if (last?.given !== given) last = { given, resolved: resolveFiles(given, layout, path) };
     return last.resolved;
   };
@@ -69,7 +70,19 @@ export function readLayout(
   path: string,
   memoryIs: "required" | "optional" = "required",
 ): Layout {
-  return parseLayout(readHostText(sys, scheme, path, LAYOUT_LIMIT), memoryIs);
+  const text = readHostText(sys, scheme, path, LAYOUT_LIMIT);
+  return naming(path, () => parseLayout(text, memoryIs));
+}
+
+/** Says which file it is that has something wrong in it. */
+function naming<T>(path: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    const { protocol, item, wanted, got, offset } = error;
+    throw new ProtocolError(protocol, `${item} of ${path}`, wanted, got, offset);
+  }
 }
 
 /** No layout: one region at guest address 0. */

@@ -29,7 +29,8 @@ export function parseRoot(text: string): Node {
     return node("", JSON.parse(text));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new ProtocolError("layout", "file", "JSON", error.message);
+    // It quotes the file, line ends included.
+    throw new ProtocolError("layout", "file", "JSON", error.message.replace(/\s+/g, " "));
   }
 }
 
