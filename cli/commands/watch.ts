@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import { type CaptureFile, openCaptureFile } from "../../lib/pcap/capture_file.ts";
 import { record } from "../../lib/pcap/record.ts";
 import type { ListenAddress } from "../../lib/metrics/serve.ts";
 import { type OpenOptions, openTarget } from "../../lib/source/attach.ts";
 import type { Attachment, Interrupts } from "../../lib/source/source.ts";
-import type { Context } from "../context.ts";
+import { type Context, UsageError } from "../context.ts";
 import { from } from "../commands.ts";
 import { deadline } from "../deadline.ts";
 import { HELP, openOptions } from "../options.ts";
@@ -64,7 +65,7 @@ Of an ivshmem: target it shows a line per interrupt that reaches us, and per pee
 --pcap records instead: the packets of network queues, read from guest memory as they pass. What
 passed between two looks unseen is counted in the next packet's block (tshark: frame.drop_count).
 
---metrics serves what it sees to Prometheus until Ctrl-C: indices, rates, in flight, stalled seconds,
+--metrics serves what it sees to Prometheus until Ctrl-C or --for: indices, rates, in flight, stalled seconds,
 verdict and sampling gaps, with labels guest, device and queue; of a Xen domain also the frames and
 entries of its grant table, now and at its limit. A guest that goes away is looked for again;
 meanwhile guestmem_guest_up is 0.
@@ -106,14 +107,15 @@ function ringsCommand(context: Context): CommandUnknownOpts {
     .summary("show ring indices and rates live")
     .description("Show the rings of a guest, a device or a queue as they move.")
     .argument("<target>", HELP.target)
-    .option(
-      "--interval <duration>",
-      "time between two lines, from 1ms on; in ms or with a unit",
-      parseInterval,
-      1000,
+    .addOption(
+      new Option(
+        "--interval <duration>",
+        "time between two lines, from 1ms on; in ms or with a unit",
+      )
+        .argParser(parseInterval).default(1000, "1s"),
     )
     .option("--fast", "read rings without a pause between two lines, and tell how often that was")
-    .option("--count <count>", "stop after COUNT lines", parseCount)
+    .option("--count <count>", "stop after COUNT intervals", parseCount)
     .option("--for <duration>", "stop after this time", parseDuration)
     .option("--until <condition>", "stop when it holds, such as moving or oldest>5s", parseUntil)
     .option("--keep-going", "go on when the guest is gone, and attach it again when it is back")
@@ -131,8 +133,10 @@ function ringsCommand(context: Context): CommandUnknownOpts {
     .action(async (target, options) => {
       const open = openOptions(context, options);
       if (options.metrics !== undefined) {
-        return await serve(context, target, options.metrics, options.interval, open);
+        checkAlone("--metrics", options);
+        return await serve(context, target, { ...options, listen: options.metrics }, open);
       }
+      if (options.pcap !== undefined) checkAlone("--pcap", options);
       const attachment = await openTarget(target, open);
       if (options.pcap !== undefined || attachment.interrupts !== undefined) {
         await using held = attachment;
@@ -143,17 +147,33 @@ function ringsCommand(context: Context): CommandUnknownOpts {
     });
 }
 
-/** Serves metrics until Ctrl-C. The library for it is loaded only then. */
+/** Options that shape or end lines, which neither metrics nor packets are. */
+const OF_LINES = ["count", "until", "fast", "json", "plain"] as const;
+
+function checkAlone(what: string, options: { readonly [key: string]: unknown }): void {
+  const [other] = OF_LINES.filter((name) => options[name] !== undefined);
+  if (other === undefined) return;
+  throw new UsageError(
+    `${what} prints no lines, so --${other} means nothing with it`,
+    "leave one of them out; --for ends both",
+  );
+}
+
+/** Serves metrics until Ctrl-C or `--for`. The library for it is loaded only then. */
 async function serve(
   context: Context,
   target: string,
-  listen: ListenAddress,
-  interval: number,
+  { listen, interval, for: duration }: {
+    readonly listen: ListenAddress;
+    readonly interval: number;
+    readonly for?: number;
+  },
   open: OpenOptions,
 ): Promise<void> {
+  using end = deadline(context.signal, duration);
   const { serveMetrics } = await import("../../lib/metrics/serve.ts");
   const listening = (url: string) => context.warn(`guestmem: serving ${url}`);
-  await serveMetrics({ target, open, interval, listen, signal: context.signal, listening });
+  await serveMetrics({ target, open, interval, listen, signal: end.signal, listening });
 }
 
 /** Records packets until Ctrl-C or `--for`, and says what came of it. */
@@ -163,20 +183,18 @@ async function capture(
   { pcap, for: duration }: { readonly pcap?: string; readonly for?: number },
 ): Promise<void> {
   using end = deadline(context.signal, duration);
+  using files = new DisposableStack();
   const path = pcap as string;
-  using file = path === "-"
-    ? null
-    : await Deno.open(path, { write: true, create: true, truncate: true });
-  const write = file === null
-    ? (bytes: Uint8Array) => context.write(bytes)
-    : (bytes: Uint8Array) => writeAll(file, bytes);
+  let file: CaptureFile | null = null;
+  // Opened for the first block: a target without packets leaves an older capture as it is.
+  const toFile = async (bytes: Uint8Array) => {
+    file ??= files.use(await openCaptureFile(path));
+    await file.write(bytes);
+  };
+  const write = path === "-" ? (bytes: Uint8Array) => context.write(bytes) : toFile;
   const { counts, gone } = await record(attachment, { write, signal: end.signal });
   const { packets, bytes, dropped } = counts;
   const lost = dropped === 0 ? "" : `, ${dropped} passed unseen`;
   context.warn(`guestmem: ${path}: ${packets} packets, ${bytes} bytes${lost}`);
   if (gone !== null) throw gone;
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
 }
