@@ -12,20 +12,36 @@ const UNIT: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 /** Longest duration, in milliseconds: what a timer can wait. */
 const LONGEST = 2 ** 31 - 1;
 
-/** `20s`, `500ms`, `1.5m`, `2h`; a number alone is milliseconds. Gives milliseconds. */
+/** `20s`, `500ms`, `1.5m`, `2h`. Gives milliseconds. */
 export function parseDuration(text: string): number {
-  const match = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?$/.exec(text.trim());
-  if (!match) throw new InvalidArgumentError("Want a duration such as 500ms, 20s, 5m or 1h.");
-  const milliseconds = Number(match[1]) * UNIT[match[2] ?? "ms"];
-  if (milliseconds > LONGEST) throw new InvalidArgumentError("That is longer than 24 days.");
-  return milliseconds;
+  // A number alone is seconds to sleep(1) and milliseconds to others: nobody shall have to guess.
+  if (/^[0-9.]+$/.test(text.trim()) && Number(text) > 0) {
+    throw new InvalidArgumentError(`Want a unit: ${text.trim()}s, or ${text.trim()}ms.`);
+  }
+  return milliseconds(text);
 }
 
-/** An interval: a duration of at least 1 ms. */
+/** How long to look: a duration of at least 1 ms. */
+export function parseSpan(text: string): number {
+  return atLeastOne(parseDuration(text));
+}
+
+/** A duration of at least 1 ms; a number alone is milliseconds. */
 export function parseInterval(text: string): number {
-  const milliseconds = parseDuration(text);
-  if (milliseconds < 1) throw new InvalidArgumentError("Want at least 1ms.");
-  return milliseconds;
+  return atLeastOne(milliseconds(text));
+}
+
+function milliseconds(text: string): number {
+  const match = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?$/.exec(text.trim());
+  if (!match) throw new InvalidArgumentError("Want a duration such as 500ms, 20s, 5m or 1h.");
+  const value = Number(match[1]) * UNIT[match[2] ?? "ms"];
+  if (value > LONGEST) throw new InvalidArgumentError("That is longer than 24 days.");
+  return value;
+}
+
+function atLeastOne(value: number): number {
+  if (value < 1) throw new InvalidArgumentError("Want at least 1ms.");
+  return value;
 }
 
 /** A guest address: decimal, `0x` hexadecimal, or with K, M, G, T. */
@@ -64,11 +80,20 @@ export function parseRange(text: string): { start: bigint; end: bigint } {
 
 /** A whole number of at least 1, below 2^31. */
 export function parseCount(text: string): number {
-  const count = Number(text);
-  if (!/^[0-9]+$/.test(text) || count < 1 || count >= 2 ** 31) {
-    throw new InvalidArgumentError("Want a whole number of at least 1.");
+  return wholeNumber(text, 1);
+}
+
+/** How many to show: a whole number, 0 for all. Gives Infinity for 0. */
+export function parseLimit(text: string): number {
+  return wholeNumber(text, 0) || Infinity;
+}
+
+function wholeNumber(text: string, least: number): number {
+  const number = Number(text);
+  if (!/^[0-9]+$/.test(text) || number < least || number >= 2 ** 31) {
+    throw new InvalidArgumentError(`Want a whole number of at least ${least}.`);
   }
-  return count;
+  return number;
 }
 
 /** A score from 0 to 1. */

@@ -8,7 +8,7 @@ import { diagnoseGuest } from "../../lib/diagnose/guest.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { HELP, openOptions } from "../options.ts";
-import { parseCount, parseInterval } from "../parse.ts";
+import { parseCount, parseSpan } from "../parse.ts";
 import { diagnosisJson, diagnosisTable, isStuck, renderDiagnosis } from "../render/diagnosis.ts";
 import { renderPlain } from "../render/table.ts";
 
@@ -49,12 +49,12 @@ export function diagnoseCommand(context: Context): CommandUnknownOpts {
     .description("Name the stall of each queue, with the evidence.")
     .argument("<target>", HELP.target)
     .addOption(
-      new Option("--for <duration>", "how long to look").argParser(parseInterval).default(
+      new Option("--for <duration>", "how long to look").argParser(parseSpan).default(
         1000,
         "1s",
       ),
     )
-    .option("--looks <count>", "how many times to look", parseCount, 5)
+    .option("--looks <count>", "how many times to look, at least 2", parseCount, 5)
     .option("--all", "also queues that were never set up")
     .option("--check", "exit code 3 when a queue is stuck")
     .option("--layout <file>", HELP.layout)

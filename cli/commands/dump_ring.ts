@@ -13,7 +13,7 @@ import type { Attachment } from "../../lib/source/source.ts";
 import { type Context, widthOf } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { collect, HELP, openOptions } from "../options.ts";
-import { parseCount } from "../parse.ts";
+import { parseCount, parseLimit } from "../parse.ts";
 import { isXenRing, showXenRings } from "./dump_xen_ring.ts";
 import { ringJson } from "../render/ring_json.ts";
 
@@ -116,10 +116,6 @@ async function textRenderer(
   return plain
     ? (report) => renderPlain(ringPlainTable(report))
     : (report) => ringText(report, { limit, width: widthOf(context) });
-}
-
-function parseLimit(text: string): number {
-  return text === "0" ? Infinity : parseCount(text);
 }
 
 async function* reports(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { GuestMemoryError } from "../../lib/errors.ts";
 import { checkNamed } from "../../lib/guest/select.ts";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
@@ -40,7 +40,12 @@ export function watchMemCommand(context: Context): CommandUnknownOpts {
     .argument("<target>", HELP.target)
     .argument("<address>", "guest physical address", parseAddress)
     .argument("<length>", "bytes", parseLength)
-    .option("--interval <duration>", "time between two readings, from 1ms on", parseInterval, 1000)
+    .addOption(
+      new Option(
+        "--interval <duration>",
+        "time between two readings, from 1ms on; in ms or with a unit",
+      ).argParser(parseInterval).default(1000, "1s"),
+    )
     .option("--count <count>", "stop after COUNT readings with changes", parseCount)
     .option("--for <duration>", "stop after this time", parseDuration)
     .option("--layout <file>", HELP.layout)
