@@ -78,12 +78,25 @@ export async function dispatch(words: readonly string[], context: Context): Prom
     if (error instanceof OutputClosed) throw error;
     if (error instanceof CommanderError) {
       if (error.exitCode !== EXIT.done) return { code: EXIT.usage, text, failure };
+      // Without the call for help the parser says what is not known, and what was meant.
+      if (isAskedOfNothing(program, args)) return await dispatch(args.filter(isNoHelp), context);
       return { code: EXIT.done, text: await laidOut(text, context), failure };
     }
     if (context.signal.aborted) return { code: EXIT.interrupted, text, failure: null };
     failure = describeFailure(error);
     return { code: failure.code, text, failure };
   }
+}
+
+/** Whether help was asked of a command that is none, such as `dump foo`: the parser shows dump's. */
+function isAskedOfNothing(program: Command, [verb, thing = "-"]: readonly string[]): boolean {
+  const { commands = [] } = program.commands.find((command) => command.name() === verb) ?? {};
+  return commands.length > 0 && !thing.startsWith("-") &&
+    !commands.some((command) => command.name() === thing);
+}
+
+function isNoHelp(word: string): boolean {
+  return word !== "--help" && word !== "-h";
 }
 
 /** Help is laid out for the terminal; the version stays as it is. Loaded only for that. */
@@ -113,9 +126,13 @@ function wordsOf(args: readonly string[]): string[] {
   return rest.length === 0 || isCommand(rest[0]) ? [...rest, "--help"] : rest;
 }
 
+/** What commander says of a wrong argument; `why` repeats the value. */
+const WRONG_ARGUMENT = /^command-argument value '.*' is invalid for argument '(.*?)'\. (.*)$/s;
+
 /** commander says `error: text` and maybe `(Did you mean find?)`; we say it as we say everything. */
 function usageFailure(text: string, [verb, thing = ""]: readonly string[]): Failure {
-  const [message, ...hints] = text.trim().replace(/^error: /, "").split("\n");
+  const [said, ...hints] = text.trim().replace(/^error: /, "").split("\n");
+  const message = said.replace(WRONG_ARGUMENT, (_, name, why) => `argument '${name}': ${why}`);
   const hint = hints.join(" ").replace(/^\(Did/, "did").replace(/\)$/, "");
   // `dump ring` and `session start` have manuals of their own; what follows other verbs is no command.
   const nested = ["dump", "session"].includes(verb) && /^[a-z]+$/.test(thing);
