@@ -107,7 +107,10 @@ async function readScript(path: string): Promise<string> {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new UsageError(`${path} is no text`, "want commands, one a line");
+    throw new UsageError(
+      `${path === "-" ? "stdin" : path} is no text`,
+      "want commands, one a line",
+    );
   }
 }
 
