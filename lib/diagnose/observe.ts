@@ -10,6 +10,7 @@ import type { Device, Queue } from "../guest/guest.ts";
 import { openQueue } from "../guest/open_queue.ts";
 import { type SelectedQueue, selectQueues } from "../guest/select.ts";
 import type { Ring, RingSnapshot } from "../ring/snapshot.ts";
+import { settledSnapshot } from "../ring/settled.ts";
 import {
   diagnose,
   type Diagnosis,
@@ -82,7 +83,7 @@ function takeLook(one: Watched, sys: Sys): void {
   const { notifier } = one.queue;
   const kick = readNotifier(sys, notifier?.pid ?? null, notifier?.kickFd ?? null);
   const call = readNotifier(sys, notifier?.pid ?? null, notifier?.callFd ?? null);
-  const snapshot = one.ring.snapshot();
+  const snapshot = settledSnapshot(one.ring);
   [one.previous, one.last] = [one.last, snapshot];
   if (one.ring.indices() !== null) one.readings.push({ indices: snapshot, kick, call });
 }
@@ -109,7 +110,7 @@ function observation(one: Watched, halted: string | null): QueueObservation {
 
 /** Findings of the last look that the one before had, too: a guest in mid-update proves nothing. */
 function lasting({ previous, last, ring }: Watched): readonly Finding[] {
-  if (ring === null || last === null) return [];
+  if (ring === null || last === null || last.raced || previous?.raced) return [];
   const before = new Set((previous ?? last).findings.map(({ code, place }) => `${code}@${place}`));
   return last.findings.filter(({ code, place }) => before.has(`${code}@${place}`));
 }

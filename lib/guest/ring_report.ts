@@ -9,6 +9,7 @@ import { loadDeviceType } from "../device/load.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { RingConfig } from "../ring/config.ts";
 import { openRing } from "../ring/ring.ts";
+import { settledSnapshot } from "../ring/settled.ts";
 import type { DescriptorChain, RingSnapshot, SnapshotOptions } from "../ring/snapshot.ts";
 import type { Device, Queue } from "./guest.ts";
 import type { SelectedQueue } from "./select.ts";
@@ -37,14 +38,14 @@ export async function typeOf({ type }: Device): Promise<DeviceType | null> {
   return type === 0 ? null : await loadDeviceType(type);
 }
 
-/** Reads a queue's ring once. Never throws on guest data. */
+/** Reads a queue's ring, again where it moved and looked broken. Never throws on guest data. */
 export function reportRing(
   memory: GuestMemory,
   { device, queue, target }: ReadableQueue,
   type: DeviceType | null,
   options: SnapshotOptions,
 ): RingReport {
-  const snapshot = openRing(memory, queue.ring).snapshot(options);
+  const snapshot = settledSnapshot(openRing(memory, queue.ring), options);
   const context = {
     features: device.features,
     queue: queue.index,

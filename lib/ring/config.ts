@@ -32,8 +32,9 @@ export interface RingConfig {
   /** How far the device has fetched, where it is known (split: index; packed: slot). */
   readonly fetched?: RingPosition;
   /**
-   * The device's used position, where known; packed rings do not tell it themselves. Asked for some
-   * time ago, it counts only where the ring bears it out; the lap is taken from the ring's flags.
+   * The device's used position when `fetched` was asked for, where known. A split ring tells its own;
+   * there it says whether the device has been on since. A packed ring does not, so that it counts
+   * where the ring bears it out; the lap is taken from the ring's flags.
    */
   readonly used?: RingPosition;
 }

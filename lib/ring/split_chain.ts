@@ -18,7 +18,8 @@ export interface SplitChainContext {
   readonly walk: SplitWalk;
   /**
    * Whether a chain may have been completed already: out of order, its entry still stands in the
-   * available ring. That is no violation, nor that others hold its descriptors.
+   * available ring. That is no violation, nor that others hold its descriptors, nor what stands in
+   * its indirect table by now: the driver has freed it.
    */
   readonly mayBeStale: (chain: number) => boolean;
 }
@@ -37,7 +38,7 @@ export function splitChain(context: SplitChainContext, place: SplitChainPlace): 
   const stale = place.chain < 0 || context.mayBeStale(place.chain);
   const builder = new ChainBuilder(context.memory, context.config, stale);
   const { size } = context.config;
-  if (place.head < size) follow(context, builder, place);
+  if (place.head < size) follow(context, builder, place, stale);
   else {
     const text = `head ${place.head} in a ring of ${size}`;
     builder.find("head-out-of-range", `available ring slot ${place.slot}`, text);
@@ -59,7 +60,12 @@ export function splitChain(context: SplitChainContext, place: SplitChainPlace): 
 }
 
 /** The descriptors of the ring's own table, from the head on. */
-function follow(context: SplitChainContext, builder: ChainBuilder, place: SplitChainPlace): void {
+function follow(
+  context: SplitChainContext,
+  builder: ChainBuilder,
+  place: SplitChainPlace,
+  stale: boolean,
+): void {
   const { walk, config } = context;
   const seen = new Set<number>();
   for (let index = place.head;;) {
@@ -72,11 +78,7 @@ function follow(context: SplitChainContext, builder: ChainBuilder, place: SplitC
       const copiedAt = seen.size === 1 && place.chain >= 0 ? walk.tableAt[place.chain] : -1;
       const { address, length } = raw;
       const reference = { address, length, place: `descriptor ${index}`, withNext: next !== null };
-      addTable({ ...context, arena: walk.arena }, builder, {
-        ...reference,
-        copiedAt,
-        stale: false,
-      });
+      addTable({ ...context, arena: walk.arena }, builder, { ...reference, copiedAt, stale });
       return;
     }
     builder.add(raw, `descriptor ${index}`);

@@ -211,9 +211,20 @@ export class SplitSnapshot implements RingSnapshot {
    * be done already, and its descriptors in use again; but never one that a consumer has yet to see.
    */
   #mayBeStale(chain: number, usedRing: UsedRing | null): boolean {
-    if (this.extent.own || (this.config.features & FEATURE.IN_ORDER) !== 0n) {
-      return false;
-    }
+    if (this.extent.own || (this.config.features & FEATURE.IN_ORDER) !== 0n) return false;
+    if (this.#isUnfetched(chain)) return false;
     return usedRing?.has(this.walk.head(chain)) ?? false;
+  }
+
+  /**
+   * An entry that the device has not come to. How far it has come counts only as long as it has used
+   * nothing since it was asked.
+   */
+  #isUnfetched(chain: number): boolean {
+    const { config: { fetched, used }, used: { index }, walk } = this;
+    if (fetched === undefined || (used !== undefined && used.index !== index)) return false;
+    const taken = (fetched.index - index) & 0xffff;
+    const outstanding = (this.available.index - index) & 0xffff;
+    return taken <= outstanding && ((walk.first + chain - index) & 0xffff) >= taken;
   }
 }

@@ -110,7 +110,7 @@ function plainQueue(reply: Reply, index: number, features: bigint): RawQueue {
     driver: unsigned64(from, "vring-avail"),
     device: unsigned64(from, "vring-used"),
   };
-  const ring = { ...ringConfig(size, features), ...areas, ...positions(from, features) };
+  const ring = { ...ringConfig(size, features), ...areas, ...positions(from) };
   return { index, ring, note: "" };
 }
 
@@ -139,14 +139,11 @@ function ringConfig(
 /**
  * How far QEMU has fetched and used, at the moment of asking. Of a packed ring QEMU tells slots
  * without their wrap counters; the walker takes the slot and finds the lap in the descriptors' flags,
- * so `wrap` is false here whatever the lap. A split ring's used index stands in memory.
+ * so `wrap` is false here whatever the lap.
  */
-function positions(from: Answer, features: bigint): Pick<RingConfig, "fetched" | "used"> {
+function positions(from: Answer): Pick<RingConfig, "fetched" | "used"> {
   const fetched = optionalCount(from, "last-avail-idx", INDEX_LIMIT);
   const at = (index: number) => ({ index, wrap: false });
-  if ((features & FEATURE.RING_PACKED) === 0n) {
-    return fetched === null ? {} : { fetched: at(fetched) };
-  }
   const used = optionalCount(from, "used-idx", INDEX_LIMIT);
   return {
     ...(fetched === null ? {} : { fetched: at(fetched) }),

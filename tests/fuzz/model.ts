@@ -39,6 +39,17 @@ export interface Posted {
   readonly end: RingPosition;
 }
 
+/** A buffer, and what its driver and its device keep of it. */
+export interface Kept extends Posted {
+  /** The how many-th it is. */
+  readonly number: number;
+  /** Guest address of its table. */
+  readonly table: bigint | null;
+}
+
+/** The newest buffer that was used, and the driver's position after it was posted. */
+export type Newest = Pick<Kept, "number" | "end">;
+
 /** How a ring stands, known from having written it. */
 export interface Truth {
   readonly available: RingPosition;
@@ -47,8 +58,8 @@ export interface Truth {
   readonly outstanding: readonly Posted[];
   /** The ring from used to available holds the outstanding buffers and nothing else. */
   readonly ordered: boolean;
-  /** Packed: how far the device may have fetched, for it has used what is before. */
-  readonly fetchable?: readonly RingPosition[];
+  /** How far the device may have fetched: not less than what it has used. */
+  readonly fetchable: readonly RingPosition[];
 }
 
 /** The next buffer to post: segments of the ring's own, then a table's; never more than fit. */
@@ -75,6 +86,22 @@ export function shape(
     ? { address: tables.shift() as bigint, segments: segments.slice(count), entries }
     : null;
   return { direct: segments.slice(0, count), table };
+}
+
+/** How far a device may have fetched that has used nothing beyond `newest`. */
+export function fetchable(newest: Newest, outstanding: readonly Kept[]): RingPosition[] {
+  const unseen = outstanding.filter(({ number }) => number > newest.number).map(({ end }) => end);
+  return [newest.end, ...unseen];
+}
+
+/** A table that its driver has freed: another's for a while, and then a table again. */
+export function release({ random, world, tables }: Workload, table: bigint): void {
+  for (let n = random.oneIn(2) ? TABLE : 0; n > 0; n--) {
+    const at = table + 16n * BigInt(n - 1);
+    world.write("guest", at, 8, random.odd64());
+    world.write("guest", at + 8n, 8, random.bits64());
+  }
+  if (random.oneIn(2)) tables.push(table);
 }
 
 /** Readable ones, then writable ones: 2.7.4.2. */

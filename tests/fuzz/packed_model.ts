@@ -3,8 +3,17 @@
  *
  * @module
  */
-import type { RingConfig, RingPosition } from "../../lib/ring/config.ts";
-import { type Posted, type Segment, shape, TABLE, type Truth, type Workload } from "./model.ts";
+import type { RingConfig } from "../../lib/ring/config.ts";
+import {
+  fetchable,
+  type Kept,
+  type Newest,
+  release,
+  type Segment,
+  shape,
+  type Truth,
+  type Workload,
+} from "./model.ts";
 
 /** Flags of AVAIL and USED in a lap with wrap counter 1, and in one with 0: 2.8.1. */
 const AVAILABLE = { true: 0x0080, false: 0x8000 };
@@ -16,27 +25,18 @@ interface Cursor {
   wrap: boolean;
 }
 
-/** A list, and what its driver and its device keep of it. */
-interface List extends Posted {
-  /** The how many-th it is. */
-  readonly number: number;
-  /** Guest address of its table. */
-  readonly table: bigint | null;
-}
-
 /** What both sides know. */
 interface State {
   readonly work: Workload;
   readonly config: RingConfig;
   readonly ids: number[];
-  readonly outstanding: List[];
+  readonly outstanding: Kept[];
   readonly available: Cursor;
   readonly used: Cursor;
   free: number;
   ordered: boolean;
   posted: number;
-  /** The newest list that was used, and the driver's position after it was posted. */
-  newest: { readonly number: number; readonly end: RingPosition };
+  newest: Newest;
 }
 
 /** Runs both sides for a while. The ring's memory must be zero before. */
@@ -67,10 +67,8 @@ export function runPacked(work: Workload, config: RingConfig): Truth {
   event(state, "driver", state.used);
   event(state, "device", state.available);
   const { outstanding, ordered, newest } = state;
-  const unseen = outstanding.filter(({ number }) => number > newest.number).map(({ end }) => end);
-  const fetchable = [newest.end, ...unseen];
   const [available, used] = [{ ...state.available }, { ...state.used }];
-  return { available, used, outstanding, ordered, fetchable };
+  return { available, used, outstanding, ordered, fetchable: fetchable(newest, outstanding) };
 }
 
 /** A ring that was in use for a while, all of it with the driver again. */
@@ -149,18 +147,8 @@ function complete(state: State): void {
   state.ids[random.oneIn(2) ? "push" : "unshift"](...done.map(({ id }) => id));
   for (const list of done) {
     if (list.number > state.newest.number) state.newest = list;
-    if (list.table !== null) release(state, list.table);
+    if (list.table !== null) release(state.work, list.table);
   }
-}
-
-/** A table that its driver has freed: another's for a while, and then a table again. */
-function release({ work: { random, world, tables } }: State, table: bigint): void {
-  for (let n = random.oneIn(2) ? TABLE : 0; n > 0; n--) {
-    const at = table + 16n * BigInt(n - 1);
-    world.write("guest", at, 8, random.odd64());
-    world.write("guest", at + 8n, 8, random.bits64());
-  }
-  if (random.oneIn(2)) tables.push(table);
 }
 
 /** Address and NEXT of a used descriptor mean nothing: the device leaves the address alone. */

@@ -4,15 +4,25 @@
  * @module
  */
 import type { RingConfig } from "../../lib/ring/config.ts";
-import type { Posted, Segment, Truth } from "./model.ts";
-import { shape, type Workload } from "./model.ts";
+import {
+  fetchable,
+  type Kept,
+  type Newest,
+  release,
+  type Segment,
+  shape,
+  type Truth,
+  type Workload,
+} from "./model.ts";
 
 /** What both sides know. */
 interface State {
   readonly work: Workload;
   readonly config: RingConfig;
   readonly free: number[];
-  readonly outstanding: Posted[];
+  readonly outstanding: Kept[];
+  posted: number;
+  newest: Newest;
   available: number;
   used: number;
   /** Entries from used to available are the outstanding buffers. */
@@ -25,11 +35,13 @@ export function runSplit(work: Workload, config: RingConfig): Truth {
   const first = random.pick([0, 65536 - random.below(2 * config.size), random.below(65536)]) %
     65536;
   const free = shuffled(work, config.size);
-  const state = {
+  const state: State = {
     work,
     config,
     free,
     outstanding: [],
+    posted: 0,
+    newest: { number: -1, end: { index: first, wrap: true } },
     available: first,
     used: first,
     ordered: true,
@@ -49,6 +61,7 @@ export function runSplit(work: Workload, config: RingConfig): Truth {
     used: { index: state.used % 65536, wrap: true },
     outstanding: state.outstanding,
     ordered: state.ordered,
+    fetchable: fetchable(state.newest, state.outstanding),
   };
 }
 
@@ -96,7 +109,14 @@ function post(state: State): void {
   work.world.write(config.addressSpace, at, 2, chain[0]);
   const segments = [...direct, ...table?.segments ?? []];
   const end = state.available = state.available + 1;
-  state.outstanding.push({ id: chain[0], slots: chain, segments, end: { index: end, wrap: true } });
+  state.outstanding.push({
+    id: chain[0],
+    slots: chain,
+    segments,
+    end: { index: end, wrap: true },
+    number: state.posted++,
+    table: table?.address ?? null,
+  });
 }
 
 /** 2.7.8: the device gives a buffer back, the driver takes its descriptors again. */
@@ -104,7 +124,8 @@ function complete(state: State): void {
   const { work: { random, world, inOrder }, config, outstanding } = state;
   if (outstanding.length === 0) return;
   const n = inOrder || random.oneIn(2) ? 0 : random.below(outstanding.length);
-  const [{ id, slots }] = outstanding.splice(n, 1);
+  const [done] = outstanding.splice(n, 1);
+  const { id, slots, number, table } = done;
   if (n > 0) state.ordered = false;
   else if (outstanding.length === 0) state.ordered = true;
   const at = config.device + 4n + 8n * BigInt(state.used % config.size);
@@ -112,6 +133,8 @@ function complete(state: State): void {
   world.write(config.addressSpace, at + 4n, 4, random.below(4096));
   state.used++;
   state.free.push(...slots);
+  if (number > state.newest.number) state.newest = done;
+  if (table !== null) release(state.work, table);
 }
 
 function writeDescriptor(

@@ -29,6 +29,8 @@ const IN_ORDER = 1n << 35n;
 interface Split extends OracleRules {
   readonly config: RingConfig;
   readonly indices: OracleIndices;
+  /** Free-running index of the first chain. */
+  readonly first: number;
   /** Chains are walked from a consumer's own position. */
   readonly own: boolean;
   /** Heads in the last ring full of used elements. */
@@ -61,7 +63,7 @@ export function readSplit(
   const usedHeads = new Set(usedElements(memory, config, indices.used.index).map(({ id }) => id));
   const { first, count, own, findings: jumps } = extent(config, indices);
   const rules = rulesOf(memory, config);
-  const ring = { ...rules, config, indices, own, usedHeads, owners: new Map() };
+  const ring = { ...rules, config, indices, first, own, usedHeads, owners: new Map() };
   const outstanding = Array.from(
     { length: options.chains === "none" ? 0 : count },
     (_, n) => outstandingChain(ring, first, n),
@@ -152,7 +154,7 @@ function outstandingChain(ring: Split, first: number, n: number): OracleChain {
   const { memory, config, size } = ring;
   const slot = (first + n) % size;
   const head = half(memory, config, "driver", 4 + 2 * slot) as number;
-  const chain = reading(mayBeStale(ring, head));
+  const chain = reading(mayBeStale(ring, first + n, head));
   if (head >= size) note(chain, "head-out-of-range", `available ring slot ${slot}`);
   else takeChain(ring, chain, { chain: n, head, slot });
   const state = stateOf(ring, first + n);
@@ -176,7 +178,8 @@ function takeChain(
     const next = (raw.flags & NEXT) === 0 ? null : raw.other;
     const here = `descriptor ${index}`;
     if ((raw.flags & INDIRECT) !== 0) {
-      return takeTable(ring, chain, raw, here, { withNext: next !== null, freed: false });
+      // The driver frees a table when it has seen the chain used (2.7.14), whatever still names it.
+      return takeTable(ring, chain, raw, here, { withNext: next !== null, freed: chain.stale });
     }
     const writable = (raw.flags & WRITE) !== 0;
     takeBuffer(
@@ -204,7 +207,8 @@ function checkOwner(
     owners.set(index, { chain: place.chain, head: place.head });
     return;
   }
-  if (owner.chain === place.chain || mayBeStale({ owners, ...ring }, owner.head)) return;
+  if (owner.chain === place.chain) return;
+  if (mayBeStale({ owners, ...ring }, ring.first + owner.chain, owner.head)) return;
   if (chain.findings.some((finding) => finding.startsWith("duplicate-head"))) return;
   if (index === place.head && owner.head === index) {
     note(chain, "duplicate-head", `available ring slot ${place.slot}`);
@@ -213,10 +217,17 @@ function checkOwner(
 
 /**
  * A device may complete out of order; then an outstanding entry may be done already. Not in a
- * ring with IN_ORDER, nor from a consumer's own position on.
+ * ring with IN_ORDER, nor from a consumer's own position on, nor what the device has yet to fetch:
+ * nobody has used anything since that was so, if the used index is what it was then.
  */
-function mayBeStale({ config, own, usedHeads }: Split, head: number): boolean {
-  return !own && (config.features & IN_ORDER) === 0n && usedHeads.has(head);
+function mayBeStale({ config, own, usedHeads, indices }: Split, index: number, head: number) {
+  if (own || (config.features & IN_ORDER) !== 0n) return false;
+  const { fetched, used = indices.used } = config;
+  const ahead = (position: number) => (position + 131072 - indices.used.index) % 65536;
+  const known = fetched !== undefined && used.index % 65536 === indices.used.index &&
+    ahead(fetched.index) <= ahead(indices.available.index);
+  if (known && ahead(index) >= ahead(fetched.index)) return false;
+  return usedHeads.has(head);
 }
 
 /** In flight is what the device has fetched: as `fetched` says, else avail_event. */
