@@ -14,7 +14,8 @@ import { renderPlain } from "../render/table.ts";
 
 const MANUAL = `
 Reads all rings a few times and names what each queue is stuck on: whose turn it is, for how long
-that was seen, and the evidence. Worst first. Nothing is written and nothing is kicked.
+that was seen, and the evidence. Worst first. Nothing is written and nothing is kicked. A dump
+(core:) is looked at once: it does not tell what moved, nor for how long.
 
   idle                  nothing is with the device, or what waits there by
                         nature (receive queues)

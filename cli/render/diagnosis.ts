@@ -17,12 +17,18 @@ export function isStuck({ verdict, snapshot }: QueueReport): boolean {
     (verdict !== "not ready" || snapshot !== null);
 }
 
+/** Column of how long a queue was looked at. */
+const FOR = "FOR";
+const ONE_MOMENT = "a dump shows one moment: not what moved, nor for how long it stood";
+
 /** A line per queue, worst first, then the evidence for those that are stuck. */
 export function renderDiagnosis(report: GuestReport, all: boolean): string {
   const shown = all ? report.queues : report.queues.filter((queue) => queue.snapshot !== null);
+  const table = diagnosisTable(shown);
   const parts = [
     report.halted === null ? "" : red(escape(report.halted)),
-    renderTable(diagnosisTable(shown)),
+    renderTable(shown.every(({ observed }) => observed === null) ? untimed(table) : table),
+    report.still ? dim(ONE_MOMENT) : "",
     ...shown.filter(isStuck).map(evidence),
     left(report.queues.length - shown.length),
   ];
@@ -47,22 +53,29 @@ export function diagnosisTable(queues: readonly QueueReport[]): Table {
     { head: "AVAILABLE", align: "right" as const },
     { head: "USED", align: "right" as const },
     { head: "IN FLIGHT", align: "right" as const },
-    { head: "FOR", align: "right" as const },
+    { head: FOR, align: "right" as const },
     { head: "QUEUE" },
     { head: "TARGET" },
   ];
   return { columns, rows: queues.map(row) };
 }
 
+/** The table without FOR: where nobody has looked twice there is no time to tell. */
+function untimed({ columns, rows }: Table): Table {
+  const at = columns.findIndex(({ head }) => head === FOR);
+  const without = <T>(list: readonly T[]) => list.filter((_, n) => n !== at);
+  return { columns: without(columns), rows: rows.map(without) };
+}
+
 /** One object, `guestmem/diagnosis/1`. */
-export function diagnosisJson({ target, halted, queues }: GuestReport): string {
+export function diagnosisJson({ target, halted, still, queues }: GuestReport): string {
   const plain = queues.map(({ snapshot, ...rest }) => ({
     ...rest,
     available: snapshot?.available.index ?? null,
     used: snapshot?.used.index ?? null,
     inFlight: snapshot?.inFlight ?? null,
   }));
-  return jsonLine("guestmem/diagnosis/1", { target, halted, queues: plain });
+  return jsonLine("guestmem/diagnosis/1", { target, halted, still, queues: plain });
 }
 
 function evidence(queue: QueueReport): string {
@@ -83,6 +96,6 @@ function left(count: number): string {
   );
 }
 
-function seconds(milliseconds: number): string {
-  return milliseconds === 0 ? "" : `${(milliseconds / 1000).toFixed(1)} s`;
+function seconds(milliseconds: number | null): string {
+  return milliseconds === null ? "" : `${(milliseconds / 1000).toFixed(1)} s`;
 }

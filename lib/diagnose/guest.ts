@@ -7,7 +7,8 @@ import { openSys, type Sys } from "../../ffi/sys.ts";
 import { SourceError } from "../errors.ts";
 import { type OpenOptions, openTarget } from "../source/attach.ts";
 import { haltedProcess, haltedText } from "../source/halted.ts";
-import type { Monitor } from "../source/source.ts";
+import { sourceFor } from "../source/registry.ts";
+import type { Attachment, Monitor } from "../source/source.ts";
 import { observe, type ObserveOptions, type QueueReport } from "./observe.ts";
 
 /** What is the matter with a guest. */
@@ -15,6 +16,8 @@ export interface GuestReport {
   readonly target: string;
   /** Why its process can not serve its devices; null where it runs. */
   readonly halted: string | null;
+  /** It is a dump: what is said of it is what one moment shows. */
+  readonly still: boolean;
   /** Worst first. Empty where the guest could not be attached because it is halted. */
   readonly queues: readonly QueueReport[];
 }
@@ -34,13 +37,21 @@ export async function diagnoseGuest(text: string, options: DiagnoseOptions): Pro
     // What a session holds is attached although its process is stopped.
     const halted = stopped ?? stoppedProcess(sys, attachment.origin ?? "") ??
       await paused(attachment.monitor);
-    const { duration, looks, signal = null } = options;
-    const queues = await observe(attachment, { sys, duration, looks, signal, halted });
-    return { target: text, halted, queues };
+    const still = await isStill(attachment);
+    const { duration, signal = null } = options;
+    const looks = still ? 1 : options.looks;
+    const queues = await observe(attachment, { sys, duration, looks, still, signal, halted });
+    return { target: text, halted, still, queues };
   } catch (error) {
     if (stopped === null || !(error instanceof SourceError)) throw error;
-    return { target: text, halted: stopped, queues: [] };
+    return { target: text, halted: stopped, still: false, queues: [] };
   }
+}
+
+/** Whether all that can be seen is one moment; also where a session holds it. */
+async function isStill({ target, origin }: Attachment): Promise<boolean> {
+  const scheme = origin?.split(":", 1)[0] ?? target.scheme;
+  return (await sourceFor(scheme))?.still ?? false;
 }
 
 /** Targets that name a process by its id can be looked at before anything is asked of it. */

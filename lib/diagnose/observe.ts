@@ -26,8 +26,10 @@ export interface ObserveOptions {
   readonly sys: Sys;
   /** Milliseconds from the first look to the last. */
   readonly duration: number;
-  /** How many looks; at least 2. */
+  /** How many looks; one is enough for what does not move. */
   readonly looks: number;
+  /** What is looked at is a dump: there is nothing to kick, and no time to tell. */
+  readonly still: boolean;
   readonly signal: AbortSignal | null;
   /** Why the serving process can not serve: stopped, paused; null where it runs. */
   readonly halted: string | null;
@@ -91,7 +93,8 @@ function takeLook(one: Watched, sys: Sys): void {
 function report(one: Watched, options: ObserveOptions): QueueReport {
   const { device, queue, target } = one;
   const diagnosis = diagnose(observation(one, options.halted));
-  const next = suggestion(diagnosis, target, queue.xen !== undefined);
+  const kickable = queue.xen === undefined && !options.still;
+  const next = suggestion(diagnosis, target, kickable);
   return { ...diagnosis, target, device: device.name, queue: queue.name, snapshot: one.last, next };
 }
 
@@ -115,19 +118,19 @@ function lasting({ previous, last, ring }: Watched): readonly Finding[] {
   return last.findings.filter(({ code, place }) => before.has(`${code}@${place}`));
 }
 
-/** The back-end of a shared ring of Xen can only be kicked by its guest. */
-function suggestion({ verdict }: Diagnosis, target: string, shared: boolean): string {
+/** The back-end of a shared ring of Xen can only be kicked by its guest, and that of a dump by nobody. */
+function suggestion({ verdict }: Diagnosis, target: string, kickable: boolean): string {
   switch (verdict) {
     case "corrupt":
       return `guestmem dump ring ${target}`;
     case "lost kick":
     case "kicks suppressed":
-      return shared ? `guestmem dump ring ${target}` : `guestmem kick ${target}`;
+      return kickable ? `guestmem kick ${target}` : `guestmem dump ring ${target}`;
     case "device not consuming":
     case "ring full":
       return `guestmem dump ring ${target} --recent 8`;
     case "driver not reaping":
-      return `guestmem kick ${target} --call`;
+      return kickable ? `guestmem kick ${target} --call` : `guestmem dump ring ${target}`;
     case "not ready":
       return `guestmem dump config ${target.replace(/:\d+$/, "")}`;
     default:

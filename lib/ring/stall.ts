@@ -60,7 +60,7 @@ export interface QueueReading {
 export interface QueueObservation {
   /** null where the queue is not set up or its ring can not be read. */
   readonly config: RingConfig | null;
-  /** Oldest first. Verdicts on movement want two. */
+  /** Oldest first. Verdicts on movement want two; one is all there is of a dump. */
   readonly readings: readonly QueueReading[];
   /** Of the last reading, where they also stood in one before; a raced reading proves nothing. */
   readonly findings: readonly Finding[];
@@ -80,8 +80,8 @@ export interface Diagnosis {
   readonly verdict: Verdict;
   /** Who must act for the queue to go on. */
   readonly turn: "driver" | "device" | "nobody";
-  /** Milliseconds between the first reading and the last. */
-  readonly observed: number;
+  /** Milliseconds between the first reading and the last; null where there are not two of them. */
+  readonly observed: number | null;
   /** What was seen, a clause each, in the words of the standard. */
   readonly evidence: readonly string[];
 }
@@ -283,8 +283,8 @@ function ends(readings: readonly QueueReading[]): [QueueReading, QueueReading] {
   return [readings[0], readings[readings.length - 1]];
 }
 
-function span(readings: readonly QueueReading[]): number {
-  if (readings.length === 0) return 0;
+function span(readings: readonly QueueReading[]): number | null {
+  if (readings.length < 2) return null;
   const [first, last] = ends(readings);
   return last.indices.time - first.indices.time;
 }

@@ -37,6 +37,7 @@ const MAX_REGIONS = 4096;
 export const coreSource: Source = {
   scheme: "core",
   summary: "a dump on disk: ELF (dump-guest-memory, virsh dump) or kdump-compressed",
+  still: true,
   // deno-lint-ignore require-await
   async attach(target, options) {
     if (options.write) {
@@ -58,7 +59,7 @@ function attachCore(target: Target, options: AttachOptions): Attachment {
   const memory = new GuestMemory(new RegionTable(regions), target.what);
   const devices: readonly Device[] = layout === null
     ? []
-    : layoutDevices(readLayout(sys, "core", layout), null);
+    : layoutDevices(readLayout(sys, "core", layout, "optional"), null);
   const resources = undo.move();
   return {
     target,

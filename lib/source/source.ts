@@ -95,6 +95,8 @@ export interface Source {
   readonly scheme: string;
   /** One line for the manual. */
   readonly summary: string;
+  /** What it attaches is one moment of a guest, a dump: looking at it twice tells nothing more. */
+  readonly still?: true;
   /** Guests of this kind on this host, with no configuration. Absent where nothing can be found. */
   find?(options: FindGuestsOptions): Promise<Guest[]>;
   /** Throws `SourceError`, or a `SyscallError` from ffi. */

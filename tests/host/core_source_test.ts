@@ -1,5 +1,6 @@
 /** `core:FILE` on files made by hand: what attaches, what is refused, what a cut file still gives. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { diagnoseGuest } from "../../lib/diagnose/guest.ts";
 import { SourceError } from "../../lib/errors.ts";
 import { parseTarget } from "../../lib/guest/target.ts";
 import { openRing } from "../../lib/ring/ring.ts";
@@ -186,4 +187,29 @@ Deno.test("core: a path that is not there, and one that is a folder", async () =
   const folder = await assertRejects(() => attach("/tmp"));
   assert(folder instanceof SourceError, String(folder));
   assertStringIncludes(folder.message, "a directory");
+});
+
+Deno.test("core: a diagnosis is one look, at once, and tells no time and nothing to kick", async () => {
+  const bytes = new Uint8Array(0x6000);
+  const view = new DataView(bytes.buffer);
+  // One buffer is available, and none was used.
+  view.setBigUint64(0x1000, 0x5000n, true);
+  view.setUint32(0x1008, 16, true);
+  view.setUint16(0x2002, 1, true);
+  await withFile(elfCore([{ address: 0n, bytes }]), async (path) => {
+    const ring = { layout: "split", queue_size: 8, features: "0x120000000" };
+    const queue = { ...ring, desc: "0x1000", avail: "0x2000", used: "0x3000" };
+    const devices = [{ name: "blk0", type: "blk", queues: [queue] }];
+    const layout = await Deno.makeTempFile({ suffix: ".json" });
+    await Deno.writeTextFile(layout, JSON.stringify({ format: "ring-image/1", devices }));
+    const started = performance.now();
+    const options = { sys, layout, duration: 60_000, looks: 5 };
+    const { still, queues } = await diagnoseGuest(`core:${path}`, options);
+    await Deno.remove(layout);
+    assert(performance.now() - started < 30_000);
+    const [{ verdict, observed, next, evidence }] = queues;
+    assertEquals([still, queues.length, verdict, observed], [true, 1, "lost kick", null]);
+    assertEquals(next, `guestmem dump ring core:${path}/blk0:0`);
+    assert(evidence.length > 0);
+  });
 });
