@@ -14,10 +14,29 @@ export type Schema = `guestmem/${string}/${number}`;
  * terminal might act on is escaped, which changes no value: JSON itself asks that of C0 only.
  */
 export function jsonLine(schema: Schema, value: Readonly<Record<string, unknown>>): string {
-  const text = JSON.stringify(
+  return shown(JSON.stringify(
     { schema, ...value },
     (_, item: unknown) => typeof item === "bigint" ? hex(item) : item,
-  );
+  ));
+}
+
+/**
+ * The same of what holds no bigint, and with a last member that is a list: it is made item by item, so
+ * that nothing of an item is kept when the next one is made.
+ */
+export function listJsonLine(
+  schema: Schema,
+  value: Readonly<Record<string, unknown>>,
+  name: string,
+  items: Iterable<unknown>,
+): string {
+  const texts: string[] = [];
+  for (const item of items) texts.push(JSON.stringify(item));
+  const head = JSON.stringify({ schema, ...value });
+  return shown(`${head.slice(0, -1)},${JSON.stringify(name)}:[${texts.join(",")}]}`);
+}
+
+function shown(text: string): string {
   return ASCII.test(text) ? text : text.replace(UNSAFE, escaped);
 }
 

@@ -7,15 +7,23 @@ import { hex } from "../../lib/address.ts";
 import type { DecodedRequest } from "../../lib/device/decoder.ts";
 import type { RingReport } from "../../lib/guest/ring_report.ts";
 import { isUnreadable } from "../../lib/ring/unreadable.ts";
-import type { DescriptorChain, RingSide, RingSnapshot } from "../../lib/ring/snapshot.ts";
-import { jsonLine, timeText } from "./json.ts";
+import type {
+  ChainDescriptor,
+  DescriptorChain,
+  RingSide,
+  RingSnapshot,
+} from "../../lib/ring/snapshot.ts";
+import { listJsonLine, timeText } from "./json.ts";
 
 /** One object, without line end. What could not be read is null, never 0. */
 export function ringJson(report: RingReport): string {
-  const { target, device, queue, snapshot } = report;
+  return listJsonLine("guestmem/ring/1", headJson(report), "chains", chainsJson(report));
+}
+
+function headJson({ target, device, queue, snapshot }: RingReport): Record<string, unknown> {
   const { config } = snapshot;
   const unread = isUnreadable(snapshot);
-  return jsonLine("guestmem/ring/1", {
+  return {
     target,
     time: timeText(snapshot.time),
     device: { name: device.name, type: device.type },
@@ -34,9 +42,15 @@ export function ringJson(report: RingReport): string {
     raced: snapshot.raced,
     suppression: snapshot.suppression,
     totals: { chains: snapshot.chainCount, ...snapshot.totals },
-    chains: chains(snapshot).map((chain) => chainJson(chain, report.request(chain))),
     findings: snapshot.findings,
-  });
+  };
+}
+
+function* chainsJson({ snapshot, request }: RingReport): Generator<Record<string, unknown>> {
+  for (let n = 0; n < snapshot.chainCount; n++) {
+    const chain = snapshot.chain(n);
+    yield chainJson(chain, request(chain));
+  }
 }
 
 /** All chains of a snapshot, oldest first. */
@@ -63,8 +77,14 @@ function chainJson(
     indirect,
     state,
     written,
-    descriptors: chain.descriptors,
+    descriptors: chain.descriptors.map(descriptorJson),
     request,
     findings: chain.findings.map(({ code }) => code),
   };
+}
+
+function descriptorJson(
+  { index, address, length, writable, next, status }: ChainDescriptor,
+): Record<string, unknown> {
+  return { index, address: hex(address), length, writable, next, status };
 }

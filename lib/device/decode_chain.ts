@@ -32,11 +32,10 @@ export function chainBytes(
   memory: GuestMemory,
   limit = CHAIN_COPY_LIMIT,
 ): ChainBytes {
-  const readable = chain.descriptors.filter((descriptor) => !descriptor.writable);
-  const writable = chain.descriptors.filter((descriptor) => descriptor.writable);
   let left = limit;
-  const read = (parts: readonly ChainDescriptor[], offset: number, length: number) => {
-    const bytes = copyStream(memory, parts, offset, Math.min(length, left));
+  const read = (total: number, writable: boolean, offset: number, length: number) => {
+    const wanted = Math.max(0, Math.min(length, left, total - offset));
+    const bytes = copyStream(memory, chain.descriptors, writable, offset, wanted);
     left -= bytes.length;
     return bytes;
   };
@@ -44,53 +43,36 @@ export function chainBytes(
     readable: chain.readable,
     writable: chain.writable,
     written: chain.written,
-    readRequest: (offset, length) => read(readable, offset, length),
-    readReply: (offset, length) => read(writable, offset, length),
+    readRequest: (offset, length) => read(chain.readable, false, offset, length),
+    readReply: (offset, length) => read(chain.writable, true, offset, length),
   };
 }
 
-/** [offset, offset + length) of the descriptors' bytes laid end to end; short at the first fault. */
+/**
+ * [offset, offset + length) of the readable or writable descriptors' bytes laid end to end; short at
+ * the first fault.
+ */
 function copyStream(
   memory: GuestMemory,
   parts: readonly ChainDescriptor[],
+  writable: boolean,
   offset: number,
   length: number,
 ): Uint8Array {
-  const target = new Uint8Array(Math.max(0, Math.min(length, lengthFrom(parts, offset))));
+  const target = new Uint8Array(length);
   let done = 0;
   let skip = offset;
   for (const part of parts) {
-    if (done === target.length) break;
-    const size = Math.min(part.length - skip, target.length - done);
+    if (part.writable !== writable) continue;
+    if (done === length) break;
+    const size = Math.min(part.length - skip, length - done);
     if (size > 0) {
-      const copied = copySome(memory, part.address + BigInt(skip), target, done, size);
+      const room = size === length ? target : target.subarray(done, done + size);
+      const copied = memory.copySome(part.address + BigInt(skip), room);
       done += copied;
       if (copied < size) break;
     }
     skip = Math.max(0, skip - part.length);
   }
-  return target.subarray(0, done);
-}
-
-function lengthFrom(parts: readonly ChainDescriptor[], offset: number): number {
-  return parts.reduce((sum, part) => sum + part.length, 0) - offset;
-}
-
-/** Copies up to `size` bytes to `target[at…]`; gives how many before memory ended. */
-function copySome(
-  memory: GuestMemory,
-  address: bigint,
-  target: Uint8Array,
-  at: number,
-  size: number,
-): number {
-  let done = 0;
-  for (const slice of memory.slices(address, BigInt(size))) {
-    if (slice.region === null) break;
-    const part = target.subarray(at + done, at + done + slice.length);
-    const { length } = slice.region.backing.copy(slice.offset, part);
-    done += length;
-    if (length < part.length) break;
-  }
-  return done;
+  return done === length ? target : target.subarray(0, done);
 }

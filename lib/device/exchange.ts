@@ -6,13 +6,12 @@
 import type { ChainBytes, DecodeContext, DecodedRequest } from "./decoder.ts";
 import { type ByteSource, Fields, type StreamInfo } from "./fields.ts";
 import { defined, type Kind, nameOf, type Names, type Shown } from "./kind.ts";
-import { has } from "./features.ts";
 
 /** Most entries of a guest's list that are shown; the total count is always given. */
 export const LIST_LIMIT = 32;
 
 /** Feature bit 32: without it a device is legacy, and its fields are in the guest's byte order. */
-const VERSION_1 = 32;
+const VERSION_1 = 1n << 32n;
 
 /** A chain under decoding. */
 export interface Exchange {
@@ -41,7 +40,7 @@ export interface Exchange {
 /** Opens a chain for decoding. */
 export function exchange(bytes: ChainBytes, context: DecodeContext): Exchange {
   const notes: string[] = [];
-  const modern = has(context.features, VERSION_1);
+  const modern = (context.features & VERSION_1) !== 0n;
   const pending = context.state !== "used";
   const written = pending ? 0 : writtenLength(bytes);
   const end = pending || !modern ? bytes.writable : written;
@@ -92,12 +91,14 @@ export function sentence(
   words: readonly (string | number | undefined | false)[],
   result?: string | number,
 ): string {
-  const [first, ...others] = words;
-  const named = typeof first === "number" ? label(first) : first;
-  const said = [named, ...others].filter((word) =>
-    word !== undefined && word !== false && word !== ""
-  );
-  return said.join(" ") + (result === undefined ? "" : `: ${label(result)}`);
+  let said = "";
+  for (let n = 0; n < words.length; n++) {
+    const word = words[n];
+    if (word === undefined || word === false || word === "") continue;
+    const text = n === 0 ? label(word) : word;
+    said = said === "" ? `${text}` : `${said} ${text}`;
+  }
+  return result === undefined ? said : `${said}: ${label(result)}`;
 }
 
 /** A name in a sentence: one that is only a number says so. */
@@ -130,7 +131,7 @@ export function outcome(
 /** The status in the last byte of the writable part, as {@linkcode outcome}. */
 export function statusByte(x: Exchange, names: Names, kind: Kind<number>): string | number {
   const { status } = x.tail(1).struct("status", { status: kind });
-  const modern = has(x.context.features, VERSION_1);
+  const modern = (x.context.features & VERSION_1) !== 0n;
   if (modern && !x.pending && x.writable > 0 && x.written === 0) {
     x.notes.push("the device says it wrote nothing: the status may be stale");
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Layout, sizeOf, type Values } from "./kind.ts";
+import { laid, type Layout, sizeOf, type Values } from "./kind.ts";
 
 /** Most bytes that one read copies, whatever the guest's lengths say. */
 export const READ_LIMIT = 4096;
@@ -68,13 +68,13 @@ export class Fields {
 
   /** Reads a struct and moves past it. `name` is the standard's. */
   struct<L extends Layout>(name: string, layout: L): Values<L> {
-    const size = sizeOf(layout);
+    const { fields, size } = laid(layout);
     if (this.#info.closed) return this.#reserve(name, size);
     const bytes = this.bytes(size);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const values: { [field: string]: unknown } = {};
     let at = 0;
-    for (const [field, kind] of Object.entries(layout)) {
+    for (const [field, kind] of fields) {
       if (at + kind.size > bytes.length) break;
       values[field] = kind.read(view, at, this.little);
       at += kind.size;
@@ -86,9 +86,7 @@ export class Fields {
   /** At most `length` (and {@linkcode READ_LIMIT}) bytes from here on, and moves past them. */
   bytes(length: number): Uint8Array {
     const wanted = this.#info.closed ? 0 : Math.max(0, Math.min(length, this.rest, READ_LIMIT));
-    const bytes = wanted === 0
-      ? new Uint8Array(0)
-      : this.#source(this.#offset, wanted).subarray(0, wanted);
+    const bytes = wanted === 0 ? new Uint8Array(0) : this.#read(wanted);
     this.seek(this.#offset + wanted);
     if (bytes.length < wanted) this.#memoryEnds(this.#offset - wanted + bytes.length);
     return bytes;
@@ -103,6 +101,11 @@ export class Fields {
       this.#offset - start,
       { ...this.#info, name },
     );
+  }
+
+  #read(wanted: number): Uint8Array {
+    const bytes = this.#source(this.#offset, wanted);
+    return bytes.length > wanted ? bytes.subarray(0, wanted) : bytes;
   }
 
   #reserve(name: string, size: number): Record<string, never> {

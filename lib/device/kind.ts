@@ -35,10 +35,12 @@ export interface Shown {
 
 /** The fields that are there. */
 export function defined(fields: Shown): { [key: string]: Field } {
-  const there = Object.entries(fields).filter((entry): entry is [string, Field] =>
-    entry[1] !== undefined
-  );
-  return Object.fromEntries(there);
+  const there: { [key: string]: Field } = {};
+  for (const name in fields) {
+    const field = fields[name];
+    if (field !== undefined) there[name] = field;
+  }
+  return there;
 }
 
 /** Names of values or of bits, by number. Arrays serve where the numbers start at 0. */
@@ -46,9 +48,28 @@ export interface Names {
   readonly [value: number]: string;
 }
 
+/** A struct as it is walked: its fields in order, and its bytes. */
+interface Laid {
+  readonly fields: readonly (readonly [name: string, kind: Kind<unknown>])[];
+  readonly size: number;
+}
+
+const LAID = new WeakMap<Layout, Laid>();
+
+/** Layouts are tables that do not change: each is taken apart once. */
+export function laid(layout: Layout): Laid {
+  let known = LAID.get(layout);
+  if (known === undefined) {
+    const fields = Object.entries(layout);
+    known = { fields, size: fields.reduce((sum, [, { size }]) => sum + size, 0) };
+    LAID.set(layout, known);
+  }
+  return known;
+}
+
 /** Bytes of a struct. */
 export function sizeOf(layout: Layout): number {
-  return Object.values(layout).reduce((sum, kind) => sum + kind.size, 0);
+  return laid(layout).size;
 }
 
 /**
@@ -61,7 +82,7 @@ export function show<L extends Layout>(
   features: bigint | null = null,
 ): { [key: string]: Field } {
   const shown: { [key: string]: Field } = {};
-  for (const [name, kind] of Object.entries(layout)) {
+  for (const [name, kind] of laid(layout).fields) {
     const value = values[name];
     if (value === undefined || !means(kind, features)) continue;
     const field = kind.show(value);
@@ -196,7 +217,7 @@ function slice(view: DataView, at: number, size: number): Uint8Array {
 function readAll<L extends Layout>(layout: L, view: DataView, at: number, little: boolean) {
   const values: { [name: string]: unknown } = {};
   let offset = at;
-  for (const [name, kind] of Object.entries(layout)) {
+  for (const [name, kind] of laid(layout).fields) {
     values[name] = kind.read(view, offset, little);
     offset += kind.size;
   }

@@ -53,6 +53,12 @@ export class GuestMemory {
    * Nothing is guaranteed about `target` on failure.
    */
   copy(address: bigint, target: Uint8Array): "hole" | "outside" | { errno: string } | null {
+    const one = this.#within(address, BigInt(target.length));
+    if (one !== null) {
+      const offset = one.offset + Number(address - one.guest);
+      const { length, errno } = one.backing.copy(offset, target);
+      return length < target.length ? { errno: errno ?? "EFAULT" } : null;
+    }
     let done = 0;
     for (const slice of this.slices(address, BigInt(target.length))) {
       if (slice.region === null) return this.#missing(slice.address);
@@ -62,6 +68,23 @@ export class GuestMemory {
       done += slice.length;
     }
     return done === target.length ? null : "outside";
+  }
+
+  /** Copies up to `target.length` bytes from `address` on; gives how many before memory ended. */
+  copySome(address: bigint, target: Uint8Array): number {
+    const one = this.#within(address, BigInt(target.length));
+    if (one !== null) {
+      return one.backing.copy(one.offset + Number(address - one.guest), target).length;
+    }
+    let done = 0;
+    for (const slice of this.slices(address, BigInt(target.length))) {
+      if (slice.region === null) break;
+      const part = target.subarray(done, done + slice.length);
+      const { length } = slice.region.backing.copy(slice.offset, part);
+      done += length;
+      if (length < part.length) break;
+    }
+    return done;
   }
 
   /** A copy of exactly `length` bytes. Throws {@linkcode GuestMemoryError} where any is missing. */
@@ -116,10 +139,18 @@ export class GuestMemory {
   /** Whether [address, address + length) is all memory. Does not touch it. */
   status(address: bigint, length: bigint): "ok" | "hole" | "outside" {
     if (address + length > ADDRESS_LIMIT) return "outside";
+    if (this.#within(address, length) !== null) return "ok";
     for (const slice of this.slices(address, length === 0n ? 1n : length)) {
       if (slice.region === null) return this.#missing(slice.address);
     }
     return "ok";
+  }
+
+  /** The region that holds all of a range that is not empty: mostly there is one. */
+  #within(address: bigint, length: bigint): Region | null {
+    if (length === 0n) return null;
+    const region = this.table.at(address);
+    return region !== null && address + length <= regionEnd(region) ? region : null;
   }
 
   /** A missing address between two regions is a hole; one before the first or after the last is outside. */

@@ -96,14 +96,14 @@ export class ChainBuilder {
 
   #range(raw: RawDescriptor, place: string): RangeStatus {
     const { address, length } = raw;
-    const text = `[${hex(address)}, +${hex(length)})`;
     if (address + BigInt(length) > ADDRESS_LIMIT) {
-      this.find("address-overflow", place, `buffer ${text} wraps past 2^64`);
+      this.find("address-overflow", place, `buffer ${rangeText(raw)} wraps past 2^64`);
       return "outside";
     }
     const status = this.#memory.status(address, BigInt(length));
     if (status !== "ok" && !this.#translated()) {
-      this.find("address-outside-memory", place, `buffer ${text} is not all guest memory`);
+      const text = `buffer ${rangeText(raw)} is not all guest memory`;
+      this.find("address-outside-memory", place, text);
     }
     return status;
   }
@@ -112,4 +112,8 @@ export class ChainBuilder {
   #translated(): boolean {
     return (this.#config.features & FEATURE.ACCESS_PLATFORM) !== 0n;
   }
+}
+
+function rangeText({ address, length }: RawDescriptor): string {
+  return `[${hex(address)}, +${hex(length)})`;
 }

@@ -11,6 +11,7 @@ import { packedChain, type PackedChainContext } from "./packed_chain.ts";
 import { availBit, usedBit } from "./packed_position.ts";
 import { StaleLists } from "./packed_stale.ts";
 import type { PackedWalk } from "./packed_walk.ts";
+import { listChain, tableChain } from "./plain_chain.ts";
 import { finding } from "./sections.ts";
 import type {
   ChainState,
@@ -22,6 +23,8 @@ import type {
 } from "./snapshot.ts";
 import { EVENT } from "./spec.ts";
 import { packedSuppression } from "./suppression.ts";
+
+const NONE: readonly Finding[] = [];
 
 /** The ring that is read, as far as a snapshot needs it. */
 interface PackedOrigin {
@@ -94,13 +97,27 @@ export class PackedSnapshot implements RingSnapshot {
     if (!Number.isInteger(n) || n < 0 || n >= this.chainCount) {
       throw new RangeError(`chain ${n} of ${this.chainCount}`);
     }
-    return this.#careful.get(n) ?? (this.#passed(n) ? this.#named(n) : this.#look(n));
+    return this.#careful.get(n) ?? (this.#passed(n) ? this.#named(n) : this.#plain(n));
   }
 
   /** Whether a list is doubtful, and behind where the budget ended. */
   #passed(chain: number): boolean {
     return this.#careful.size < this.walk.doubtful.length &&
       this.walk.doubtful.includes(chain, this.#careful.size);
+  }
+
+  /** A list that nothing is wrong with. Its id stands in its last slot. */
+  #plain(chain: number): DescriptorChain {
+    const { table, tableAt, arena, slots } = this.walk;
+    const slot = slots[chain];
+    const indirect = tableAt[chain] >= 0;
+    const { descriptors, readable, writable } = indirect
+      ? tableChain(arena.words, tableAt[chain], table[slot * 4 + 2] >>> 4)
+      : listChain(table, this.config.size, slot);
+    const last = indirect ? slot : descriptors[descriptors.length - 1].index;
+    const id = table[last * 4 + 3] & 0xffff;
+    const rest = { indirect, state: this.#state(chain), written: null, descriptors };
+    return { head: slot, slot, id, readable, writable, ...rest, findings: NONE };
   }
 
   /** A list that there is no budget for: its first slot only, and that slot's id. */

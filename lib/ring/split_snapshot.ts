@@ -7,6 +7,7 @@ import type { Finding } from "../finding.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { FEATURE, type RingConfig } from "./config.ts";
 import { CLOSE_LOOK_BUDGET, MAX_FINDINGS } from "./limits.ts";
+import { linkedChain } from "./plain_chain.ts";
 import { finding } from "./sections.ts";
 import type {
   ChainState,
@@ -20,6 +21,8 @@ import { splitChain, type SplitChainContext } from "./split_chain.ts";
 import type { SplitWalk } from "./split_walk.ts";
 import { splitSuppression } from "./suppression.ts";
 import type { UsedElement, UsedRing } from "./used_ring.ts";
+
+const NONE: readonly Finding[] = [];
 
 /** From where on how many available entries are walked, and what is wrong with the indices. */
 export interface SplitExtent {
@@ -112,13 +115,26 @@ export class SplitSnapshot implements RingSnapshot {
     if (n < this.#recent.length) return this.#recent[n];
     const chain = n - this.#recent.length;
     return this.#careful.get(chain) ??
-      (this.#passed(chain) ? this.#named(chain) : this.#look(chain));
+      (this.#passed(chain) ? this.#named(chain) : this.#plain(chain));
   }
 
   /** Whether a chain is doubtful, and behind where the budget ended. */
   #passed(chain: number): boolean {
     return this.#careful.size < this.walk.doubtful.length &&
       this.walk.doubtful.includes(chain, this.#careful.size);
+  }
+
+  /** A chain that nothing is wrong with. */
+  #plain(chain: number): DescriptorChain {
+    const { head, slot } = this.#placeOf(chain);
+    const { table, tableAt, arena } = this.walk;
+    const indirect = tableAt[chain] >= 0;
+    const { descriptors, readable, writable } = indirect
+      ? linkedChain(arena.words, tableAt[chain], 0)
+      : linkedChain(table, 0, head);
+    const state = this.#state(chain);
+    const rest = { indirect, state, written: null, descriptors, findings: NONE };
+    return { head, slot, id: head, readable, writable, ...rest };
   }
 
   /** A chain that there is no budget for: its head only. Looking at it could take for ever. */

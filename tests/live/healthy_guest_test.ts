@@ -24,10 +24,13 @@ const missing = await linuxGuestMissing();
 /** How long each guest is looked at, and how often its queues are asked for again. */
 const [SECONDS, REFRESH] = [8, 500];
 
+/** Requests a second of the first disk: few enough that some always wait, on any machine. */
+const IOPS = 150;
+
 const VARIANTS: readonly { name: string; options: GuestOptions }[] = [
   { name: "split, event index, indirect", options: {} },
   { name: "split, event index", options: { indirect: false } },
-  { name: "split, indirect, requests held back", options: { eventIdx: false, iops: 200 } },
+  { name: "split, indirect", options: { eventIdx: false } },
   { name: "split, neither", options: { eventIdx: false, indirect: false } },
   { name: "packed, event index, indirect", options: { packed: true } },
   { name: "packed, neither", options: { packed: true, eventIdx: false, indirect: false } },
@@ -60,7 +63,7 @@ function ringsOf({ devices, memory }: Attachment): { place: string; ring: Ring }
 
 for (const { name, options } of VARIANTS) {
   liveTest(`a healthy guest under load has no findings: ${name}`, missing, async () => {
-    await using guest = await startLinuxGuest({ ...options, tick: 0.02 });
+    await using guest = await startLinuxGuest({ ...options, tick: 0.02, iops: IOPS });
     await using live = await attachTo(guest.pid);
     await load(guest);
     const seen = { looks: 0, raced: 0, chains: 0 };
@@ -86,6 +89,6 @@ for (const { name, options } of VARIANTS) {
     const [blk, scsi] = ["blk0:request0", "scsi0:request0"].map((place) => most.get(place) ?? 0);
     console.log(`${name}: ${JSON.stringify({ ...seen, blk, scsi })}`);
     assertEquals([...findings], []);
-    assert(seen.raced > 0 && Math.min(blk, scsi) > 1, "the guest was not busy");
+    assert(blk > 2 && scsi > 0, "the guest was not busy");
   });
 }
