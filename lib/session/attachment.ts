@@ -18,6 +18,7 @@ import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
 import { RegionTable } from "../memory/region_table.ts";
 import { openXenRing } from "../ring/xen/ring.ts";
 import type { XenRing } from "../ring/xen/snapshot.ts";
+import { Generations } from "../source/generations.ts";
 import type { Attachment, AttachOptions, Interrupts, Monitor } from "../source/source.ts";
 import { connectSession } from "./connect.ts";
 import type { Connection } from "./connection.ts";
@@ -77,6 +78,7 @@ class SessionAttachment implements Attachment {
   note: string;
   #seen: { generation: number; memory: GuestMemory } | null = null;
   #checked = false;
+  readonly #held = new Generations<DisposableStack>();
 
   constructor(private readonly parts: Parts, answer: OpenAnswer) {
     this.target = parts.target;
@@ -95,7 +97,10 @@ class SessionAttachment implements Attachment {
     const known = this.#seen?.generation ?? 0;
     const { value, fds } = reader.askNow<MemoryAnswer | null>({ do: "memory", name, known });
     if (value !== null) {
-      this.#seen = { generation: value.generation, memory: openMemory(this.parts, value, fds) };
+      using files = new DisposableStack();
+      const memory = openMemory(this.parts, value, fds, files);
+      this.#held.put(files.move());
+      this.#seen = { generation: value.generation, memory };
     }
     this.#checked = true;
     return this.#seen!.memory;
@@ -107,8 +112,9 @@ class SessionAttachment implements Attachment {
     return memory instanceof WritableGuestMemory ? memory : null;
   }
 
-  /** Memory that was mapped stays so until the end: older views of it remain valid. */
+  /** Memory that another takes the place of stays mapped until the refresh after. */
   async refresh(): Promise<void> {
+    this.#held.forget();
     const { name, control } = this.parts;
     const { value } = await control.ask<OpenAnswer>({ do: "refresh", name });
     this.devices = this.#devicesOf(value.devices);
@@ -118,7 +124,8 @@ class SessionAttachment implements Attachment {
 
   // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
-    this.parts.resources.dispose();
+    using _resources = this.parts.resources;
+    this.#held[Symbol.dispose]();
   }
 
   #devicesOf(devices: readonly WireDevice[]): Device[] {
@@ -142,13 +149,18 @@ function openRing(parts: Parts, device: string, queue: number): XenRing {
   const { name, reader } = parts;
   const { value, fds } = reader.askNow<RingAnswer>({ do: "ring", name, device, queue });
   const { kind, abi, pages } = value;
-  const [backing] = openBackings(parts, [pages], fds);
+  const [backing] = openBackings(parts, [pages], fds, parts.resources);
   return openXenRing({ kind, abi, pages: backing });
 }
 
-function openMemory(parts: Parts, answer: MemoryAnswer, fds: readonly number[]): GuestMemory {
+function openMemory(
+  parts: Parts,
+  answer: MemoryAnswer,
+  fds: readonly number[],
+  files: DisposableStack,
+): GuestMemory {
   const { write } = parts.options;
-  const backings = openBackings(parts, answer.backings, fds);
+  const backings = openBackings(parts, answer.backings, fds, files);
   const regions = answer.regions.map((region) => ({
     ...region,
     guest: guestAddress(region.guest),
@@ -164,15 +176,16 @@ function openBackings(
   parts: Parts,
   backings: readonly WireBacking[],
   fds: readonly number[],
+  files: DisposableStack,
 ): Backing[] {
-  const { options: { sys }, reader, name, resources } = parts;
+  const { options: { sys }, reader, name } = parts;
   const left = new Set(fds);
   try {
     return backings.map((backing) => {
       if (backing.fd === null) return remoteBacking(reader, name, backing);
       const number = fds[backing.fd];
       left.delete(number);
-      return resources.use(openFile(sys, backing, new Fd(sys, number), parts.options.write));
+      return files.use(openFile(sys, backing, new Fd(sys, number), parts.options.write));
     });
   } finally {
     closeAll(sys, left);

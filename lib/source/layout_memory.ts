@@ -9,6 +9,7 @@ import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
 import type { Backing } from "../memory/backing.ts";
 import type { Region } from "../memory/region.ts";
 import { RegionTable } from "../memory/region_table.ts";
+import { Generations } from "./generations.ts";
 import { type Layout, layoutDevices, type LayoutMemory } from "./layout.ts";
 import type { Attachment, Device, Target } from "./source.ts";
 
@@ -32,22 +33,24 @@ export interface LayoutAttachmentOptions {
 
 /**
  * Attaches what a layout describes. Throws `ProtocolError` where the layout is wrong and what `load`
- * and `open` throw; nothing stays open then. A refresh reads the layout again; memory that was
- * mapped stays so until disposal, so that older views of it remain valid.
+ * and `open` throw; nothing stays open then. A refresh reads the layout again; memory that another
+ * takes the place of stays mapped until the refresh after, for who is reading it.
  */
 export function attachLayout(options: LayoutAttachmentOptions): Attachment {
   using undo = new DisposableStack();
   if (options.resources !== undefined) undo.use(options.resources);
+  const held = undo.use(new Generations<OpenedMemory>());
   let layout = options.load();
-  let memory = openMemory(options, layout.memory, undo);
+  held.put(openMemory(options, layout.memory));
   let devices: Device[] = layoutDevices(layout, options.pid);
   const resources = undo.move();
   return {
     target: options.target,
     get memory() {
-      return memory;
+      return held.now.memory;
     },
     get writable() {
+      const { memory } = held.now;
       return memory instanceof WritableGuestMemory ? memory : null;
     },
     get devices() {
@@ -55,9 +58,10 @@ export function attachLayout(options: LayoutAttachmentOptions): Attachment {
     },
     // deno-lint-ignore require-await
     async refresh() {
+      held.forget();
       const fresh = options.load();
       if (fresh === layout) return;
-      if (shape(fresh) !== shape(layout)) memory = openMemory(options, fresh.memory, resources);
+      if (shape(fresh) !== shape(layout)) held.put(openMemory(options, fresh.memory));
       devices = layoutDevices(fresh, options.pid);
       layout = fresh;
     },
@@ -68,12 +72,16 @@ export function attachLayout(options: LayoutAttachmentOptions): Attachment {
   };
 }
 
-/** Regions of a layout, over bytes that are opened once per file. */
+interface OpenedMemory extends Disposable {
+  readonly memory: GuestMemory;
+}
+
+/** Regions of a layout, over bytes that are opened once per file. Where one fails, all are closed. */
 function openMemory(
   { open, write, name }: LayoutAttachmentOptions,
   entries: readonly LayoutMemory[],
-  resources: DisposableStack,
-): GuestMemory {
+): OpenedMemory {
+  using resources = new DisposableStack();
   const backings = new Map<string, Backing>();
   const regions = entries.map((entry): Region => {
     const backing = backings.get(keyOf(entry)) ?? open(entry, resources);
@@ -90,7 +98,9 @@ function openMemory(
     };
   });
   const table = new RegionTable(regions);
-  return write ? new WritableGuestMemory(table, name) : new GuestMemory(table, name);
+  const memory = write ? new WritableGuestMemory(table, name) : new GuestMemory(table, name);
+  const owned = resources.move();
+  return { memory, [Symbol.dispose]: () => owned.dispose() };
 }
 
 /** What `map` calls the region: its own name, the file's without its folder, or where it came from. */

@@ -12,6 +12,7 @@ import type { Target } from "../guest/target.ts";
 import { ioeventfdKick } from "../kick/ioeventfd.ts";
 import type { Kick, KickSide } from "../kick/kick.ts";
 import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
+import { Generations } from "./generations.ts";
 import { type MapsEntry, readMaps } from "./proc_maps.ts";
 import { readDevices } from "./qemu_devices.ts";
 import { openMonitor, type QemuGuest } from "./qemu_guest.ts";
@@ -47,6 +48,7 @@ export async function attachQemu(
 /** An attachment to a QEMU. `memory` and `devices` are those of the last refresh. */
 class QemuAttachment implements Attachment {
   readonly monitor: Monitor;
+  readonly #held = new Generations<QemuMemory>();
   #view: { memory: GuestMemory; writable: WritableGuestMemory | null };
 
   constructor(
@@ -54,8 +56,9 @@ class QemuAttachment implements Attachment {
     readonly target: Target,
     private readonly options: AttachOptions,
     private reading: Reading,
-    private opened: QemuMemory,
+    opened: QemuMemory,
   ) {
+    this.#held.put(opened);
     this.#view = this.#look();
     this.monitor = { execute: (command, args) => this.#execute(command, args) };
   }
@@ -87,27 +90,27 @@ class QemuAttachment implements Attachment {
   }
 
   /**
-   * A changed layout closes the old mappings: reads through the old `memory` fail from then on. Where
-   * the monitor was there before and is not now, throws, and everything stays as it was.
+   * Where the layout has changed, the old mappings are closed by the refresh after: then reads through
+   * the old `memory` fail. Where the monitor was there before and is not now, throws, and everything
+   * stays as it was.
    */
   async refresh(): Promise<void> {
+    this.#held.forget();
     const reading = await read(this.guest, this.options, this.reading.guessed);
-    if (layoutSignature(reading.ranges, reading.entries) !== this.opened.signature) {
-      const opened = open(this.guest, reading, this.options);
-      this.opened[Symbol.dispose]();
-      this.opened = opened;
+    if (layoutSignature(reading.ranges, reading.entries) !== this.#held.now.signature) {
+      this.#held.put(open(this.guest, reading, this.options));
       this.#view = this.#look();
     }
     this.reading = reading;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.opened[Symbol.dispose]();
+    this.#held[Symbol.dispose]();
     return Promise.resolve();
   }
 
   #look(): { memory: GuestMemory; writable: WritableGuestMemory | null } {
-    const { table } = this.opened;
+    const { table } = this.#held.now;
     const name = `memory of qemu:${this.guest.process.pid}`;
     const writable = this.options.write ? new WritableGuestMemory(table, name) : null;
     return { memory: writable ?? new GuestMemory(table, name), writable };

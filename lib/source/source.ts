@@ -54,7 +54,10 @@ export interface Attachment extends AsyncDisposable {
   readonly pid?: number;
   /** `memory` is found at its first use, which may take seconds, or throw. */
   readonly lazy?: true;
-  /** All of its memory, for reading. A refresh may put a new one in its place. */
+  /**
+   * All of its memory, for reading. A refresh may put a new one in its place; the one before can be
+   * read until the refresh after.
+   */
   readonly memory: GuestMemory;
   /** null unless attached with `write`. */
   readonly writable: WritableGuestMemory | null;

@@ -39,7 +39,14 @@ export async function attachLive(live: LiveOptions): Promise<Attachment> {
   await using undo = new AsyncDisposableStack();
   if (live.owned !== null) undo.use(live.owned);
   let current = await settled(live);
+  let before: Attachment | null = null;
+  const forget = async () => {
+    const old = before;
+    before = null;
+    await old?.[Symbol.asyncDispose]();
+  };
   undo.use({ [Symbol.asyncDispose]: () => current.attachment[Symbol.asyncDispose]() });
+  undo.defer(forget);
   const resources = undo.move();
   return {
     target: live.target,
@@ -56,11 +63,13 @@ export async function attachLive(live: LiveOptions): Promise<Attachment> {
       return current.note;
     },
     async refresh() {
+      await forget();
       if (memoryOf(live.read()) === current.memory) return await current.attachment.refresh();
-      const old = current;
-      current = await settled(live);
-      // Views of the old memory stay valid until the end.
-      resources.use(old.attachment);
+      const next = await settled(live);
+      // Views of the old memory stay valid until the next refresh. Its guest may be gone: whatever
+      // maps a file keeps all of its pages.
+      before = current.attachment;
+      current = next;
     },
     [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
   };

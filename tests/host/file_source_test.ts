@@ -207,3 +207,42 @@ Deno.test("file: refresh reads the layout again and remaps memory that grew", as
   }
   assertEquals(held(dir.path), 0);
 });
+
+Deno.test("file: what a refresh replaced is unmapped by the next, and what it could not open at once", async () => {
+  await using dir = await folder();
+  const raw = `${dir.path}/ram`;
+  const grow = (pages: number) => Deno.truncateSync(raw, pages * 4096);
+  await Deno.writeFile(raw, new Uint8Array(4096).fill(1));
+  {
+    await using guest = await attach(`file:${raw}`);
+    const one = held(dir.path);
+    for (let pages = 2; pages < 7; pages++) {
+      const before = guest.memory;
+      grow(pages);
+      await guest.refresh();
+      assertEquals(held(dir.path), 2 * one, "the new one, and the one before");
+      assertEquals(before.bytes(0n, 1).length, 1);
+    }
+    await guest.refresh();
+    assertEquals(held(dir.path), one);
+  }
+  await Deno.writeFile(`${dir.path}/more`, new Uint8Array(4096));
+  const layout = `${dir.path}/layout.json`;
+  const write = (size: number) =>
+    Deno.writeTextFile(
+      layout,
+      JSON.stringify({
+        format: "ring-image/1",
+        memory: [{ file: "ram", gpa: 0, size: 4096 }, { file: "more", gpa: 4096, size }],
+      }),
+    );
+  await write(4096);
+  {
+    await using guest = await attach(`file:${raw}`, { layout });
+    const both = held(dir.path);
+    await write(8192);
+    for (let tries = 0; tries < 5; tries++) await assertRejects(() => guest.refresh());
+    assertEquals(held(dir.path), both);
+  }
+  assertEquals(held(dir.path), 0);
+});

@@ -7,7 +7,7 @@ import { chooseKick, kicksOf } from "../../lib/kick/choose.ts";
 import { look } from "../../lib/session/folder.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import type { Attachment } from "../../lib/source/source.ts";
-import { pattern, startChild, sys } from "../support/host.ts";
+import { holdings, pattern, startChild, sys } from "../support/host.ts";
 import { writeImage } from "../support/images.ts";
 import { attachFrom, startSessionProcess } from "../support/session.ts";
 import { type FrontEnd, frontEnd } from "../support/vhost_front_end.ts";
@@ -51,6 +51,29 @@ Deno.test("a held image reads like the image itself, in memory mapped here", asy
     assertEquals(own.length, 2, "one mapping of each attachment");
   }
   assert(!sys.readText("/proc/self/maps").includes(raw));
+  await Deno.remove(runtime, { recursive: true });
+});
+
+Deno.test("memory that was replaced in a session is let go of by the refresh after", async () => {
+  const runtime = await Deno.makeTempDir();
+  await using session = await startSessionProcess(runtime);
+  const ram = `${runtime}/ram`;
+  await Deno.writeFile(ram, pattern(4096));
+  await session.map(`file:${ram}`);
+  await using held = await attachFrom(session, "m1@s");
+  for (let pages = 2; pages < 6; pages++) {
+    const before = held.memory;
+    await Deno.truncate(ram, pages * 4096);
+    await held.refresh();
+    assertEquals(held.memory.table.size, BigInt(pages) * 4096n);
+    assertEquals(holdings(ram).maps, 2, "the new one, and the one before");
+    assertEquals(before.bytes(0n, 4), pattern(4));
+  }
+  await held.refresh();
+  assertEquals(held.memory.bytes(0n, 4), pattern(4));
+  assertEquals(holdings(ram).maps, 1);
+  await held[Symbol.asyncDispose]();
+  assertEquals(holdings(ram), { fds: 0, maps: 0 });
   await Deno.remove(runtime, { recursive: true });
 });
 

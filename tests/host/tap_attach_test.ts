@@ -19,7 +19,7 @@ import {
   payloadAs,
   vringState,
 } from "../../lib/wire/vhost_user/vhost_user.ts";
-import { sys } from "../support/host.ts";
+import { holdings, sys } from "../support/host.ts";
 import { areasOf, frontEnd, USER_BASE } from "../support/vhost_front_end.ts";
 import { connectPeer, peerListener } from "../support/vhost_peer.ts";
 import { inFolder, until } from "../support/vhost_tapped.ts";
@@ -112,6 +112,28 @@ Deno.test("a refresh follows the conversation: a stopped ring, new memory, a clo
     await until(() => !sys.readText("/proc/self/net/unix").includes(`${socket} `), "closed");
     const error = await assertRejects(() => untilThrows(() => attachment.refresh()), SourceError);
     assertEquals(error.kind, "not-found");
+  });
+});
+
+Deno.test("memory that was replaced is let go of by the refresh after", async () => {
+  await sunk(async (socket) => {
+    using peer = connectPeer(socket);
+    using guest = await frontEnd(peer);
+    const name = sys.readlink(`/proc/self/fd/${guest.memory.origin()?.fd}`);
+    const mapped = () => holdings(name).maps;
+    const own = mapped();
+    await using attachment = await attach(`vhost:${socket}`);
+    for (let round = 0; round < 5; round++) {
+      await guest.sendMemory();
+      const before = attachment.memory;
+      await attachment.refresh();
+      assertEquals(mapped(), own + 2, "the new one, and the one before");
+      assertEquals(before.bytes(0n, 4).length, 4);
+    }
+    await attachment.refresh();
+    assertEquals(mapped(), own + 1);
+    await attachment[Symbol.asyncDispose]();
+    assertEquals(mapped(), own);
   });
 });
 
