@@ -72,7 +72,7 @@ export interface ConnectionState {
   readonly memorySlots: bigint | null;
   /** virtio status, where the STATUS feature carries it. */
   readonly status: number | null;
-  /** GET_CONFIG and SET_CONFIG. */
+  /** The last answer to GET_CONFIG. */
   readonly config: KnownConfig | null;
   /** In the order the front-end sent them. */
   readonly memory: readonly MemorySlot[];
@@ -82,7 +82,7 @@ export interface ConnectionState {
   readonly customMmap: XenMapping | null;
   /** By index, ascending. */
   readonly vrings: readonly Vring[];
-  /** GET_INFLIGHT_FD and SET_INFLIGHT_FD. */
+  /** SET_INFLIGHT_FD. */
   readonly inflight: Inflight | null;
   /** IOMMU translations were exchanged: ring addresses are IOVAs. */
   readonly translated: boolean;

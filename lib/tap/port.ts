@@ -84,6 +84,8 @@ export function openPort(context: PortContext, fd: number, handlers: PortHandler
   let received = 0;
   let sent = 0;
   let stall: ReturnType<typeof setTimeout> | undefined;
+  /** Messages that had come when it was set. */
+  let stalled = 0;
 
   /** A peer that hung up keeps poll ready for ever: while nothing is wanted, it is not watched. */
   function watch(): void {
@@ -154,11 +156,17 @@ export function openPort(context: PortContext, fd: number, handlers: PortHandler
     return false;
   }
 
-  /** A message that has begun must end in time; a peer between two messages may wait for ever. */
+  /**
+   * A message that has begun must end in time, however often a byte of it comes; a peer between two
+   * messages may wait for ever.
+   */
   function expectRest(): void {
+    const expected = !closed && !ended && reader.partial && reading;
+    if (expected && stall !== undefined && stalled === received) return;
     clearTimeout(stall);
     stall = undefined;
-    if (closed || ended || !reader.partial || !reading) return;
+    if (!expected) return;
+    stalled = received;
     stall = setTimeout(() => {
       const error = new ProtocolError(
         "vhost-user",

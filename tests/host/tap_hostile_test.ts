@@ -120,6 +120,27 @@ Deno.test("a message that stops in the middle is given up, a silent peer is not"
   assert(end.reason.includes("its rest within 40 ms"), end.reason);
 });
 
+Deno.test("a message that comes a byte at a time is given up in the same time", async () => {
+  let dripped = 0;
+  const end = await ending(async ({ frontEnd, backEnd }) => {
+    await passes(frontEnd, backEnd, frontEndRequest("GET_FEATURES", EMPTY));
+    const long = new Uint8Array(Uint32Array.of(99, 1, 4096).buffer);
+    const bytes = new Uint8Array(long.length + 200);
+    bytes.set(long);
+    try {
+      for (; dripped < bytes.length; dripped++) {
+        await frontEnd.sendBytes(bytes.subarray(dripped, dripped + 1));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    } catch (error) {
+      assert(/EPIPE|ECONNRESET/.test(String(error)), String(error));
+    }
+  }, { stallMs: 400 });
+  assertEquals([end.by, end.hostile], ["front-end", true]);
+  assert(end.reason.includes("its rest within 400 ms"), end.reason);
+  assert(dripped < 200, `${dripped} bytes`);
+});
+
 Deno.test("a front-end that asks without end and never reads is closed", async () => {
   const end = await ending(async ({ frontEnd, backEnd }) => {
     const question = encodeMessage(frontEndRequest("GET_FEATURES", EMPTY));
