@@ -116,7 +116,9 @@ function cut(entry: MapsEntry, from: bigint, to: bigint): Stretch {
   const address = entry.start > from ? entry.start : from;
   const end = entry.end < to ? entry.end : to;
   const offset = entry.offset + Number(address - entry.start);
-  const shared = entry.shared && entry.file !== null ? { file: entry.file, offset } : null;
+  // Of a device a mapping may begin at any offset, 2^63 too.
+  const known = entry.shared && Number.isSafeInteger(offset + Number(end - address));
+  const shared = known && entry.file !== null ? { file: entry.file, offset } : null;
   return { address, length: end - address, entry, shared };
 }
 

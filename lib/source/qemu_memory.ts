@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { O_RDONLY, O_RDWR, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
+import { O_PATH, O_RDONLY, O_RDWR, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { ProcessBacking } from "../../ffi/process_backing.ts";
@@ -121,7 +121,10 @@ function openFiles(
   return files;
 }
 
-/** Null where the file can not be opened: then its bytes are read out of the process. */
+/**
+ * Null where the file can not be opened: then its bytes are read out of the process. It is pinned by
+ * name first: an fd number of a process may name a pipe or a stranger's file a moment later.
+ */
 function mapFile(
   stretch: Stretch,
   length: number,
@@ -135,9 +138,16 @@ function mapFile(
     return null;
   }
   try {
-    using fd = new Fd(sys, sys.open(path, write ? O_RDWR : O_RDONLY));
+    using pin = new Fd(sys, sys.open(path, O_PATH));
+    const { mode, inode } = sys.fstat(pin.number);
     // A device opened again may be another device; its pages are in QEMU's memory all the same.
-    if ((sys.fstat(fd.number).mode & S_IFMT) !== S_IFREG) return null;
+    if ((mode & S_IFMT) !== S_IFREG) return null;
+    if (inode !== stretch.shared?.file.inode) {
+      log(`${label}: ${path} is another file by now; reading QEMU's memory`);
+      return null;
+    }
+    const flags = write ? O_RDWR : O_RDONLY;
+    using fd = new Fd(sys, sys.open(`/proc/self/fd/${pin.number}`, flags));
     log(`${label}: mapped by ${path}`);
     return Mapping.open({ sys, fd: fd.number, length, writable: write, label });
   } catch (error) {

@@ -94,6 +94,11 @@ function guessed(line: string, maps = SIX_GIB): string[] {
   );
 }
 
+Deno.test("stretches: an offset that a number can not hold is no file's to us", () => {
+  const [device] = parseMaps("1000-3000 rw-s 7fffffffffffe000 00:1f 7   /dev/odd\n");
+  assertEquals(stretches([device], 0x1000n, 0x2000n)[0].shared, null);
+});
+
 Deno.test("guess: RAM of -m's size, laid out by machine type", () => {
   const high = (size: string) => `100000000-${size}`;
   assertEquals(guessed("qemu-system-x86_64 -M q35 -m 6G"), [
