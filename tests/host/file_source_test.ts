@@ -141,7 +141,20 @@ Deno.test("file: a layout that lies about the file's length is refused", async (
   assertEquals(error.item, "memory[0].size");
   assertEquals(error.wanted, `at most 8192 (${raw} has 8192 bytes)`);
   assertEquals(held(dir.path), 0);
+  const whole = (size: number) =>
+    Deno.writeTextFile(
+      layout,
+      JSON.stringify({ format: "ring-image/1", memory: [{ file: "a", gpa: 0, size }] }),
+    );
+  await whole(8193);
+  assertEquals((await refused(`file:${raw}`, layout)).item, "memory[0].size");
+  await whole(8192);
+  await (await attach(`file:${raw}`, { layout }))[Symbol.asyncDispose]();
 });
+
+async function refused(target: string, layout: string): Promise<ProtocolError> {
+  return await assertRejects(() => attach(target, { layout })) as ProtocolError;
+}
 
 Deno.test("file: what is no RAM file is refused by what it is", async () => {
   await using dir = await folder();

@@ -123,6 +123,17 @@ Deno.test("proc: a process without a layout, one that ended, and one that never 
   assertEquals((await refusal(() => attachProc("proc:self"))).stage, "parse");
 });
 
+Deno.test("proc: an operator's layout does not make a process that ended look alive", async () => {
+  const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
+  const address = sys.readText(`/proc/${child.pid}/maps`).split("-", 1)[0];
+  await using layout = await layoutFile({ address: `0x${address}` });
+  await using guest = await attachProc(`proc:${child.pid}`, { layout: layout.path });
+  await guest.refresh();
+  child.kill("SIGKILL");
+  await child.status;
+  assertEquals((await refusal(() => guest.refresh())).kind, "not-found");
+});
+
 Deno.test("proc: several layouts are told apart by name, and the newest of a name counts", async () => {
   using ram = memory();
   const [one, two] = [uniqueName(), uniqueName()];
@@ -169,6 +180,27 @@ async function attachStranger(entry: object, more: Partial<Sys> = {}): Promise<u
   await using guest = await procSource.attach(target, options({ sys: stranger.sys }));
   return guest.memory.bytes(0n, 1);
 }
+
+Deno.test("proc: of two layouts of one name the newer counts, whatever their numbers", async () => {
+  using ram = memory();
+  const name = uniqueName();
+  const entry = (gpa: number) => ({
+    format: "ring-image/1",
+    name,
+    memory: [{ fd: ram.fd.number, gpa, size: 4096 }],
+  });
+  using one = publication(sys);
+  using other = publication(sys);
+  const start = async () => {
+    await using guest = await attachProc(`proc:${sys.pid}.${name}`);
+    return guest.memory.table.regions[0].guest;
+  };
+  one.replace(entry(0));
+  other.replace(entry(0x2000));
+  assertEquals(await start(), 0x2000n);
+  one.replace(entry(0x4000));
+  assertEquals(await start(), 0x4000n);
+});
 
 Deno.test("proc: a stranger's layout may name memfds, and neither files nor other fds", async () => {
   using ram = memory();

@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Device } from "../../lib/guest/guest.ts";
 import { readDevices } from "../../lib/source/qemu_devices.ts";
+import { vhostState } from "../../lib/source/qemu_queues.ts";
 import { readRanges } from "../../lib/source/qemu_layout.ts";
 import { connectMonitor } from "../../lib/source/qemu_monitor.ts";
 import { sys } from "../support/host.ts";
@@ -124,6 +125,15 @@ Deno.test("a vhost-user device whose back-end has not started is not asked eithe
     ),
     false,
   );
+});
+
+Deno.test("only where QEMU says that vhost has not started, a device is asked plainly", () => {
+  const refusal = (description: string) =>
+    vhostState({ ok: false, class: "GenericError", description });
+  assertEquals(refusal("Error: vhost device has not started yet"), "none");
+  assertEquals(refusal("Invalid vhost virtqueue number 0"), "running");
+  assertEquals(refusal(""), "running");
+  assertEquals(vhostState({ ok: true, value: {} }), "running");
 });
 
 Deno.test("vhost queues beyond what QEMU tells are left alone", async () => {

@@ -1,6 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { SourceError } from "../../lib/errors.ts";
+import type { Sys } from "../../ffi/sys.ts";
+import { ProtocolError, SourceError } from "../../lib/errors.ts";
 import { connectMonitor, type ConnectOptions } from "../../lib/source/qemu_monitor.ts";
+import { fakeSys } from "../support/fake_sys.ts";
 import { sys } from "../support/host.ts";
 import { lines, recording, replay, send, sendBytes, serveSocket } from "../support/monitor.ts";
 
@@ -142,6 +144,43 @@ Deno.test("monitor: a flood of events does not keep us past the deadline", async
   })) as SourceError;
   assertEquals(error.kind, "failed");
   assertStringIncludes(error.message, "no answers to query-status in time");
+});
+
+Deno.test("monitor: one that never lets us wait is left at the deadline, too", async () => {
+  const text = (message: unknown) => new TextEncoder().encode(JSON.stringify(message) + "\n");
+  let asked = 0;
+  let floods = 0;
+  const answer = () => {
+    if (asked === 0) return text(greeting);
+    if (asked === 1) return text({ return: {}, id: 1 });
+    if (++floods > 1_000_000) throw new Error("read for ever");
+    return text({ event: "X" });
+  };
+  const script: Partial<Sys> = {
+    connectUnix: () => 99,
+    close: () => {},
+    peerCredentials: () => ({ pid: 1, uid: 0, gid: 0 }),
+    sendmsg: (_, bytes) => (asked++, bytes.length),
+    recvmsg(_, target) {
+      const bytes = answer();
+      target.set(bytes);
+      return { length: bytes.length, fds: [], truncated: false };
+    },
+  };
+  using monitor = await connectMonitor("/m", { ...FAST, sys: fakeSys({ script }).sys });
+  const error = await assertRejects(() => monitor.execute("query-status"), SourceError);
+  assertStringIncludes(error.message, "no answers to query-status in time");
+});
+
+Deno.test("monitor: an answer that comes twice is wrong", async () => {
+  await using socket = await serveSocket(negotiated(async (conn, id) => {
+    for (let n = 0; n < 2; n++) await send(conn, { return: {}, id });
+    await silent(conn);
+  }));
+  using monitor = await connectMonitor(socket.path, FAST);
+  const question = { name: "query-status" };
+  const error = await assertRejects(() => monitor.ask([question, question]), ProtocolError);
+  assertStringIncludes(error.message, "wanted an id from 2 to 3, got 2");
 });
 
 Deno.test("monitor: the end of the stream, between and inside lines", async () => {

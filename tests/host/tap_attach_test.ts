@@ -91,6 +91,18 @@ Deno.test("the captured eventfds kick the device and call the driver", async () 
   });
 });
 
+Deno.test("nothing is written into what is no eventfd any more", async () => {
+  const [near, far] = sys.socketpair();
+  const notifier = { pid: sys.pid, kickFd: near, callFd: null };
+  const error = await assertRejects(() => eventfdKick(sys, notifier, "kick").send(), SourceError);
+  assertEquals(
+    error.message,
+    `kick: check eventfd: fd ${near} of process ${sys.pid} is no eventfd now`,
+  );
+  assertEquals(sys.recvmsg(far, new Uint8Array(8), 0), null);
+  closeAll(sys, [near, far]);
+});
+
 Deno.test("a refresh follows the conversation: a stopped ring, new memory, a closed connection", async () => {
   await sunk(async (socket) => {
     using peer = connectPeer(socket);

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { pieces, readSpans, type Span } from "../../lib/dump/pieces.ts";
 import { holesIn } from "../../lib/dump/raw_file.ts";
+import { RegionTable } from "../../lib/memory/region_table.ts";
 import { verifyRegions } from "../../lib/memory/verify.ts";
 import { search } from "../../lib/dump/search.ts";
 import { drawnMemory, PAGE } from "../support/sparse_memory.ts";
@@ -53,6 +54,14 @@ Deno.test("between grants is nothing, where between extents of a file are zeros"
   const spans = readSpans(memory, 0n, 6n * BigInt(PAGE), new Uint8Array(PAGE));
   assertEquals(drawn(spans), ["hole 2", "bytes 1", "bytes 1", "hole 2"]);
   assertEquals([...verifyRegions(memory.table).values()], ["ok"]);
+  // A region that ends within what is granted is not asked for more.
+  const [whole] = memory.table.regions;
+  const half = new RegionTable([{ ...whole, length: BigInt(3 * PAGE) }]);
+  const { copy } = grants;
+  const looked: number[] = [];
+  grants.copy = (offset, target) => (looked.push(offset), copy.call(grants, offset, target));
+  verifyRegions(half);
+  assertEquals(looked, [2 * PAGE, 3 * PAGE - 1]);
   // Where nothing is granted at all, the first read says why.
   grants.nextData = () => null;
   grants.copy = () => ({ length: 0, errno: "EINVAL" });

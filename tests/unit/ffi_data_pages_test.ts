@@ -86,6 +86,20 @@ Deno.test("where page after page is asked for, the page table tells of those tha
   assertEquals([count("lseek"), count("open"), count("close")], [8 + 246, 1, 1]);
 });
 
+Deno.test("the page table is read once per window of 512 pages, after eight of it were asked for", () => {
+  const pread = (_fd: number, entries: Uint8Array) => entries.fill(0xff).length;
+  const all = new Set(Array.from({ length: 2000 }, (_, page) => page));
+  const { sys, names } = sparse(all, { open: () => 7, close: () => {}, pread });
+  const pages = new DataPages(sys, 9, 0, 2000 * PAGE, () => 0, 0x1000n);
+  const opens = () => names().filter((name) => name === "open").length;
+  for (let page = 0; page < 512; page++) pages.hold(page * PAGE, 1);
+  assertEquals(opens(), 1);
+  for (let page = 512; page < 519; page++) pages.hold(page * PAGE, 1);
+  assertEquals(opens(), 1);
+  for (let page = 519; page < 1024; page++) pages.hold(page * PAGE, 1);
+  assertEquals([opens(), names().filter((name) => name === "lseek").length], [2, 16]);
+});
+
 Deno.test("without a page table each page is asked for", () => {
   const open = (path: string) => {
     throw new SyscallError("open", "EACCES", path);

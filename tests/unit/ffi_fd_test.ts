@@ -43,6 +43,10 @@ Deno.test("closeAll closes the rest where one fails", () => {
   const { sys, log } = fakeSys({ script: { close: () => {} }, fail });
   closeAll(sys, [1, 2, 3]);
   assertEquals(log.map(({ args }) => args[0]), [1, 2, 3]);
+  const bug = () => {
+    throw new TypeError("a bug of ours");
+  };
+  assertThrows(() => closeAll({ close: bug }, [1]), TypeError, "a bug of ours");
 });
 
 Deno.test("the fake fails the call it is told to, and knows no undeclared one", () => {

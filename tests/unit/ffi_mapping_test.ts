@@ -164,6 +164,16 @@ Deno.test("the known data pages save the kernel calls", () => {
   assertEquals(fake.names().filter((name) => name === "lseek").length, 2);
 });
 
+Deno.test("long copies go through the kernel, though every page holds data", () => {
+  const size = 5 * PAGE;
+  const fake = world({ size });
+  using mapping = open(fake, { length: size });
+  const read = () => fake.names().filter((name) => name === "pread").length;
+  assertEquals([mapping.copy(0, new Uint8Array(16 * 1024)).length, read()], [16 * 1024, 0]);
+  const long = new Uint8Array(16 * 1024 + 1);
+  assertEquals([mapping.copy(0, long).length, long[0], read()], [long.length, 7, 1]);
+});
+
 Deno.test("devices and BARs are copied by address, never by pread", () => {
   for (const nature of [{ mode: S_IFCHR }, { type: SYSFS_MAGIC }, { type: PROC_SUPER_MAGIC }]) {
     const fake = world({ ...nature, seals: F_SEAL_SHRINK });
