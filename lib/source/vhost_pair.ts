@@ -147,12 +147,19 @@ function filesOf(
   });
 }
 
-/** Regions by file offset. Of mappings that show the same bytes the first counts. */
-function memoryEntries({ files }: Pair): Record<string, unknown>[] {
+/**
+ * Regions by file offset, as entries of a layout. Of mappings that show the same bytes, all or some of
+ * them, the first in the file counts.
+ */
+export function memoryEntries({ files }: Pick<Pair, "files">): Record<string, unknown>[] {
   let base = 0n;
   return files.filter(({ fd }) => fd !== null).flatMap(({ fd, mappings }) => {
-    const seen = new Set<number>();
-    const distinct = mappings.filter(({ offset }) => !seen.has(offset) && seen.add(offset));
+    let end = 0;
+    const distinct = mappings.toSorted((a, b) => a.offset - b.offset).filter((one) => {
+      const apart = one.offset >= end;
+      if (apart) end = one.offset + Number(one.length);
+      return apart;
+    });
     const entries = distinct.map(({ address, length, offset }) => ({
       fd,
       gpa: hex(base + BigInt(offset)),
