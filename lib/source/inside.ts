@@ -41,14 +41,18 @@ export class InsideAttachment implements Attachment {
   readonly writable: WritableGuestMemory | null;
   #seen: Look;
 
-  /** Takes over the resources. */
+  /** Takes over the resources; they are disposed where the device can not be read. */
   constructor(private readonly parts: InsideParts) {
+    using undo = new DisposableStack();
+    const resources = undo.use(parts.resources);
     this.target = parts.target;
     const name = `regions of ${parts.target.what}`;
     const table = new RegionTable(parts.regions);
     this.writable = parts.write ? new WritableGuestMemory(table, name) : null;
     this.memory = this.writable ?? new GuestMemory(table, name);
     this.#seen = parts.look();
+    this.parts = { ...parts, resources: resources.move() };
+    undo.move();
   }
 
   get devices(): readonly Device[] {

@@ -30,8 +30,8 @@ export interface SharedRegions {
 }
 
 /**
- * Sorts out regions that can not be: empty, past 2^64, or with an id that an earlier one has (ids are
- * unique to a device, 4.1.4.7).
+ * Sorts out regions that can not be: empty, past 2^64, with an id that an earlier one has (ids are
+ * unique to a device, 4.1.4.7), or over an earlier one.
  */
 export function usableRegions(announced: readonly SharedRegion[]): SharedRegions {
   const regions: SharedRegion[] = [];
@@ -45,8 +45,20 @@ export function usableRegions(announced: readonly SharedRegion[]): SharedRegions
 }
 
 function problemOf(region: SharedRegion, earlier: readonly SharedRegion[]): string | null {
-  const start = region.place.kind === "bar" ? region.place.offset : region.place.address;
+  const start = startOf(region);
   if (region.length === 0n) return "is empty";
   if (start + region.length > ADDRESS_LIMIT) return `${hex(start)}+${hex(region.length)} wraps`;
-  return earlier.some(({ id }) => id === region.id) ? "its id is used twice" : null;
+  if (earlier.some(({ id }) => id === region.id)) return "its id is used twice";
+  const other = earlier.find((one) => overlap(one, region));
+  return other === undefined ? null : `overlaps region ${other.id}`;
+}
+
+/** Regions in different BARs are apart. */
+function overlap(a: SharedRegion, b: SharedRegion): boolean {
+  if (a.place.kind === "bar" && b.place.kind === "bar" && a.place.bar !== b.place.bar) return false;
+  return startOf(a) < startOf(b) + b.length && startOf(b) < startOf(a) + a.length;
+}
+
+function startOf({ place }: SharedRegion): bigint {
+  return place.kind === "bar" ? place.offset : place.address;
 }

@@ -8,6 +8,7 @@ import {
   sharedMemory,
 } from "../../lib/transport/pci_capabilities.ts";
 import { identify, identityOf } from "../../lib/transport/pci_ids.ts";
+import { usableRegions } from "../../lib/transport/shared_region.ts";
 import {
   FIRECRACKER_BALLOON,
   type PciFixture,
@@ -171,6 +172,22 @@ Deno.test("two regions with one id, empty ones and ones that wrap are notes", ()
   assertEquals(sharedMemory(read(changed((c) => c.fill(0, 0x4c, 0x58)))).notes, [
     "shared memory region 1: is empty",
   ]);
+});
+
+Deno.test("of regions that overlap the first is taken, and those that touch are both", () => {
+  const inBar = (id: number, bar: number, offset: bigint, length = 0x1000n) =>
+    ({ id, length, place: { kind: "bar", bar, offset } }) as const;
+  const { regions, notes } = usableRegions([
+    inBar(1, 4, 0x2000n),
+    inBar(2, 4, 0x2fffn),
+    inBar(3, 4, 0x1001n),
+    inBar(4, 4, 0x3000n),
+    inBar(5, 4, 0x1000n),
+    inBar(6, 2, 0x2000n),
+    inBar(7, 4, 0x0n, 0x10000n),
+  ]);
+  assertEquals(regions.map(({ id }) => id), [1, 4, 5, 6]);
+  assertEquals(notes, [2, 3, 7].map((id) => `shared memory region ${id}: overlaps region 1`));
 });
 
 Deno.test("BARs: none, unassigned, and lines that are no lines", () => {
