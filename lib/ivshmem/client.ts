@@ -68,7 +68,10 @@ export class IvshmemClient implements AsyncDisposable {
    */
   static async connect(options: IvshmemClientOptions): Promise<IvshmemClient> {
     const { sys, path, timeoutMs = 5000 } = options;
-    const client = new IvshmemClient(sys, path, new Fd(sys, sys.connectUnix(path)));
+    using undo = new DisposableStack();
+    const socket = undo.use(new Fd(sys, sys.connectUnix(path)));
+    const client = new IvshmemClient(sys, path, socket);
+    undo.move();
     try {
       client.#start();
       await client.#greeting(timeoutMs, options.signal ?? null);

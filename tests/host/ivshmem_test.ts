@@ -265,6 +265,17 @@ Deno.test("memory of no bytes, or of no power of two, is an error or a note, nev
   }
 });
 
+Deno.test("a client without an fd for its own use leaves none behind", async () => {
+  await using server = serve();
+  const { sys: poor, log } = fakeSys({ real: sys, fail: [{ call: "eventfd", errno: "EMFILE" }] });
+  await assertRejects(
+    () => IvshmemClient.connect({ sys: poor, path: server.path }),
+    Error,
+    "EMFILE",
+  );
+  assertEquals(log.map(({ call }) => call), ["connectUnix", "eventfd", "close"]);
+});
+
 Deno.test("no server: not-found, with the remedy", async () => {
   const path = `/tmp/${uniqueName()}.sock`;
   const absent = await assertRejects(() => attach(path, false), SourceError) as SourceError;

@@ -1,7 +1,7 @@
 /** `serveVhostUser` against front-ends that come and go, and against hostile ones. */
 import { assert, assertEquals } from "@std/assert";
 import { O_CREAT, O_PATH, O_RDONLY, O_RDWR } from "../../ffi/constants.ts";
-import { Fd } from "../../ffi/fd.ts";
+import { closeAll, Fd } from "../../ffi/fd.ts";
 import {
   EMPTY,
   frontEndRequest,
@@ -109,6 +109,28 @@ Deno.test("fifty front-ends one after the other leave no fd and no mapping behin
     }
     assertEquals(own(), { fds: 0, maps: 0 });
     assertEquals(lines.filter((line) => line.endsWith(": closed")).length, 50);
+  });
+});
+
+Deno.test("memory and eventfds that a front-end replaces are closed", async () => {
+  await served(async ({ backEnd }) => {
+    using peer = connectPeer(backEnd.path);
+    const name = uniqueName();
+    using file = new Fd(sys, sys.memfd(name, 0));
+    sys.ftruncate(file.number, MEMORY_SIZE);
+    const [near, far] = sys.socketpair();
+    await peer.send(frontEndRequest("SET_PROTOCOL_FEATURES", u64(PROTOCOL_FEATURE.REPLY_ACK)));
+    const own: number[] = [];
+    for (let round = 0; round < 10; round++) {
+      const { message } = await peer.ask(table({}, true), [file.number]);
+      assertEquals(payloadAs(message, "u64").value, 0n);
+      await peer.send(frontEndRequest("SET_VRING_CALL", vringFd(0)), [far]);
+      await peer.ask(frontEndRequest("GET_FEATURES", EMPTY));
+      const link = sys.readlink(`/proc/self/fd/${far}`);
+      own.push(holdings(name).fds + holdings(link).fds);
+    }
+    assertEquals(own, Array(10).fill(own[0]));
+    closeAll(sys, [near, far]);
   });
 });
 
