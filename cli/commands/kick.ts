@@ -10,14 +10,15 @@ import { chooseKick, kicksOf } from "../../lib/kick/choose.ts";
 import type { Kick } from "../../lib/kick/kick.ts";
 import { everyWay, KICK_WAYS } from "../../lib/kick/ways.ts";
 import { openTarget } from "../../lib/source/attach.ts";
-import { type Context, UsageError } from "../context.ts";
+import { type Context, UsageError, widthOf } from "../context.ts";
 import { nearestWord } from "../../lib/nearest.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseCount, parseInterval } from "../parse.ts";
 import { jsonLine, timeText } from "../render/json.ts";
 import { kickWaysJson, kickWaysTable } from "../render/kick.ts";
 import { sendKicks } from "./kick_send.ts";
-import { renderPlain, renderTable } from "../render/table.ts";
+import { wrapTable } from "../render/fit.ts";
+import { renderPlain } from "../render/table.ts";
 
 const MANUAL = `
 Says what it will signal, signals it, and shows what came of it: the eventfd's counter before
@@ -69,7 +70,9 @@ export function kickCommand(context: Context): CommandUnknownOpts {
       const side = options.call ? "call" : "kick";
       const ways = kicksOf(attachment, device, queue, side);
       if (options.list) return await list(context, { target, side, ways, via }, options);
-      if (options.dryRun && !options.json) await context.print(waysText(ways, null, options));
+      if (options.dryRun && !options.json) {
+        await context.print(waysText(context, ways, null, options));
+      }
       const kick = chooseKick(via === null ? ways : everyWay(ways), via);
       const plan = { target, side, way: kick.name, signals: kick.describe() };
       if (options.dryRun) {
@@ -121,9 +124,14 @@ interface Form {
   readonly plain?: true | undefined;
 }
 
-function waysText(ways: readonly Kick[], chosen: Kick | null, { plain }: Form): string {
+function waysText(
+  context: Context,
+  ways: readonly Kick[],
+  chosen: Kick | null,
+  { plain }: Form,
+): string {
   const table = kickWaysTable(ways, chosen);
-  return plain ? renderPlain(table) : renderTable(table);
+  return plain ? renderPlain(table) : wrapTable(table, widthOf(context));
 }
 
 async function list(
@@ -137,6 +145,6 @@ async function list(
   await context.print(
     form.json
       ? jsonLine("guestmem/kick-ways/1", { target, side, ways: kickWaysJson(all, chosen) })
-      : waysText(all, chosen, form),
+      : waysText(context, all, chosen, form),
   );
 }

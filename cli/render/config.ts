@@ -10,8 +10,10 @@ import type { Device, DeviceArea, Queue } from "../../lib/guest/guest.ts";
 import { bold } from "./colors.ts";
 import { deviceTypeText } from "./device.ts";
 import { escape } from "./escape.ts";
+import { fitTable, wrapTable } from "./fit.ts";
 import { jsonLine } from "./json.ts";
-import { type Cell, renderPlain, renderTable, type Table } from "./table.ts";
+import { wrap } from "./line.ts";
+import { type Cell, renderPlain, type Table } from "./table.ts";
 
 /** A device, the guest's target, and what is known of its type. */
 export interface ConfigView {
@@ -41,8 +43,11 @@ const AREA_COLUMNS = [
   { head: "NOTE" },
 ] as const;
 
-/** Several lines, without line end. */
-export function configText(view: ConfigView): string {
+/** Columns that a narrow terminal does without, first to go first: `--json` has all. */
+const SPARE = ["CALL FD", "KICK FD", "NOTE", "DEVICE", "DRIVER"];
+
+/** Several lines, without line end, at most `width` wide where that can be. */
+export function configText(view: ConfigView, width = Infinity): string {
   const { guest, device, type } = view;
   const { bus, status, features, vhost, note } = device;
   const place = bus.kind === "none" ? "" : ` at ${bus.kind} ${bus.id}`;
@@ -53,9 +58,11 @@ export function configText(view: ConfigView): string {
     `features  ${hex(features)}: ${featureNames(type, features).join(" ") || "none"}`,
     ...note === "" ? [] : [`note      ${escape(note)}`],
   ];
-  const queues = renderTable(queueTable(view));
-  const areas = renderTable(areaTable(device.areas ?? []));
-  return [lines.join("\n"), queues, areas].filter((part) => part !== "").join("\n\n");
+  const queues = fitTable(queueTable(view), width, SPARE);
+  const areas = wrapTable(areaTable(device.areas ?? []), width);
+  return [lines.flatMap((line) => wrap(line, width)).join("\n"), queues, areas].filter((part) =>
+    part !== ""
+  ).join("\n\n");
 }
 
 /** Where the device's registers are, notify areas with what a queue's offset is multiplied by. */

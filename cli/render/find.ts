@@ -9,6 +9,7 @@ import { deviceTypeText } from "./device.ts";
 import { escape } from "./escape.ts";
 import { fitTable } from "./fit.ts";
 import { jsonLine, timeText } from "./json.ts";
+import { wrap } from "./line.ts";
 import { sizeText } from "./size.ts";
 import { type Cell, renderPlain, type Table } from "./table.ts";
 
@@ -41,7 +42,7 @@ export function findText(guests: readonly Guest[], width = Infinity): string {
   const { columns, rows } = findTable(guests, false);
   const notes: string[] = [];
   const short = rows.map((row) => row.map((cell, i) => i === NOTE ? refer(cell, notes) : cell));
-  const below = notes.map((note, i) => `[${i + 1}] ${escape(note)}`);
+  const below = notes.flatMap((note, i) => wrap(`[${i + 1}] ${escape(note)}`, width));
   return [fitTable({ columns, rows: short }, width, SPARE), ...below].join("\n");
 }
 

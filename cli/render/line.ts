@@ -34,8 +34,9 @@ export function fill(
   return align === "left" ? short + room : room + short;
 }
 
-/** Lines of at most `width`, broken between words where that can be. */
+/** Lines of at most `width`, broken between words where that can be. Infinity breaks nothing. */
 export function wrap(text: string, width: number): string[] {
+  if (width === Infinity) return [text];
   return wrapAnsi(text, Math.max(1, width), { hard: true }).split("\n");
 }
 

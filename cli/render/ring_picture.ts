@@ -16,6 +16,7 @@
 import type { RingConfig } from "../../lib/ring/config.ts";
 import type { RingIndices, RingSnapshot } from "../../lib/ring/snapshot.ts";
 import { bold, dim, green, type Paint, yellow } from "./colors.ts";
+import { plural } from "./size.ts";
 
 /** Cells of a picture at most; with the numbers beside it, it fits in 80 columns. */
 const WIDTH = 64;
@@ -145,12 +146,14 @@ function marker(text: string, at: number, sign: string): string {
 }
 
 function legend(stand: Stand, { config }: Pictured): string {
-  const unit = config.format === "packed" ? "slots" : "buffers";
+  const unit = config.format === "packed" ? "slot" : "buffer";
   const free = stand.size - stand.fetched - stand.waiting;
-  const waiting = config.fetched === undefined ? `${unit} with the device` : "not fetched yet";
+  const waiting = config.fetched === undefined
+    ? `${plural(stand.waiting, unit)} with the device`
+    : `${stand.waiting} not fetched yet`;
   const parts = [
     ...config.fetched === undefined ? [] : [`${SIGN[FETCHED]} ${stand.fetched} fetched`],
-    `${SIGN[WAITING]} ${stand.waiting} ${waiting}`,
+    `${SIGN[WAITING]} ${waiting}`,
     `${SIGN[FREE]} ${free} with the driver`,
   ];
   return `  ${parts.join("   ")}`;

@@ -13,6 +13,7 @@ import { queueTitle } from "./device.ts";
 import { escape } from "./escape.ts";
 import { timeText } from "./json.ts";
 import { widest } from "./fit.ts";
+import { wrap } from "./line.ts";
 import { chains } from "./ring_json.ts";
 import { ringPicture } from "./ring_picture.ts";
 import { plural } from "./size.ts";
@@ -32,7 +33,7 @@ export function ringText(report: RingReport, options: RingTextOptions): string {
   const seen = isUnreadable(snapshot) ? [] : [
     ringPicture(snapshot),
     renderTable(sideTable(snapshot)),
-    reading(snapshot),
+    reading(snapshot, options.width),
     chainText(report, options),
   ];
   const parts = [title(report), ...seen, findingText(snapshot.findings)];
@@ -81,10 +82,15 @@ function sideTable({ config, available, used, suppression }: RingSnapshot): Tabl
   };
 }
 
-function reading({ config, inFlight, exact, raced, time }: RingSnapshot): string {
+function reading(
+  { config, inFlight, exact, raced, time }: RingSnapshot,
+  width: number,
+): string {
   const unit = config.format === "packed" && !exact ? "at most " : "";
   const race = raced ? red("raced: an index moved while it was read") : "no index moved meanwhile";
-  return `in flight: ${unit}${inFlight}   read at ${timeText(time)}, ${race}`;
+  const parts = [`in flight: ${unit}${inFlight}`, `read at ${timeText(time)}, ${race}`];
+  const line = parts.join("   ");
+  return widest(line) <= width ? line : parts.flatMap((part) => wrap(part, width)).join("\n");
 }
 
 const CHAIN_COLUMNS = [
@@ -108,39 +114,50 @@ function chainText(report: RingReport, { limit, width }: RingTextOptions): strin
     `${plural(chainCount, "chain")}, oldest first: ${plural(descriptors, "descriptor")}, ` +
     `${plural(readable, "byte")} to read, ${plural(writable, "byte")} to write`;
   const shown = chains(report.snapshot, limit);
-  const rows = shown.flatMap((chain) => chainRows(report, chain));
   const more = chainCount - shown.length;
   const rest = more === 0 ? "" : `\n${dim(`${plural(more, "more chain")}: --limit 0 shows all`)}`;
-  return `${head}\n${chainTable(rows, width)}${rest}`;
+  return `${wrap(head, width).join("\n")}\n${chainTable(report, shown, width)}${rest}`;
 }
 
-/** Where requests beside their chains are too wide, each has a line of its own below. */
-function chainTable(rows: readonly Cell[][], width: number): string {
-  const wide = renderTable({ columns: CHAIN_COLUMNS, rows });
+/**
+ * Where requests beside their chains are too wide, each has a line of its own below, which then says
+ * of a chain that it is indirect, too.
+ */
+function chainTable(
+  report: RingReport,
+  shown: readonly DescriptorChain[],
+  width: number,
+): string {
+  const rowsOf = (narrow: boolean) => shown.flatMap((chain) => chainRows(report, chain, narrow));
+  const wide = renderTable({ columns: CHAIN_COLUMNS, rows: rowsOf(false) });
   if (widest(wide) <= width) return wide;
+  const rows = rowsOf(true);
   const last = CHAIN_COLUMNS.length - 1;
   const columns = CHAIN_COLUMNS.slice(0, last);
   const [head, ...lines] = renderTable({ columns, rows }).split("\n");
   const below = rows.map((row) => cellText(row[last]));
-  const shown = lines.flatMap((line, n) =>
+  const all = lines.flatMap((line, n) =>
     [line, below[n] === "" ? "" : `      ${below[n]}`].filter((one) => one !== "")
   );
-  return [head, ...shown].join("\n");
+  return [head, ...all].join("\n");
 }
 
 /** Descriptors of a chain that are shown; a longer chain is said to be so. */
 const DESCRIPTORS = 16;
 
-function chainRows(report: RingReport, chain: DescriptorChain): Cell[][] {
+function chainRows(report: RingReport, chain: DescriptorChain, narrow: boolean): Cell[][] {
   const request = report.request(chain);
-  const indirect = chain.indirect ? " (indirect)" : "";
-  const said = request === null ? [] : [request.summary, ...request.notes];
+  const { indirect } = chain;
+  const beside = indirect && !narrow ? " (indirect)" : "";
+  const before = indirect && narrow ? ["indirect"] : [];
+  const summary = [...before, ...request === null ? [] : [request.summary]].join(": ");
+  const notes = request?.notes ?? [];
   const empty = ["", "", "", "", "", ""];
   const more = chain.descriptors.length - DESCRIPTORS;
-  const head = [String(chain.head), String(chain.slot), chain.state + indirect, ...empty];
+  const head = [String(chain.head), String(chain.slot), chain.state + beside, ...empty];
   return [
-    [...head, said[0] ?? ""],
-    ...said.slice(1).map((note) => ["", "", "", ...empty, { text: note, paint: red }]),
+    [...head, summary],
+    ...notes.map((note) => ["", "", "", ...empty, { text: note, paint: red }]),
     ...chain.findings.map(({ code, place }) => [
       ...["", "", "", ...empty],
       { text: `${code}: ${place}`, paint: red },

@@ -32,7 +32,7 @@ export function sourceChecks(sys: Sys, known: Known): Check[] {
   const lines: Record<string, Outcome> = {
     file: said(memfd, "RAM files are mapped, read-only unless told otherwise"),
     shm: said(shm, "RAM files in /dev/shm"),
-    core: good("ELF dumps, and kdump dumps compressed with zlib"),
+    core: good("ELF dumps, and kdump-compressed ones"),
     qemu: qemu(guests, other),
     proc: said(other, "memory and layouts of processes"),
     vhost: said(passFd(sys), "taps, back-ends; memory comes as fds"),

@@ -1,0 +1,100 @@
+/** What a person reads on a terminal of 80 columns. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { stripAnsiCode } from "../../cli/render/colors.ts";
+import { configText } from "../../cli/render/config.ts";
+import { doctorText } from "../../cli/render/doctor.ts";
+import { findText } from "../../cli/render/find.ts";
+import { widest, wrapTable } from "../../cli/render/fit.ts";
+import { ringText } from "../../cli/render/ring_text.ts";
+import type { Device, Guest } from "../../lib/guest/guest.ts";
+import { reportRing } from "../../lib/guest/ring_report.ts";
+import { PLACE, queuePair } from "../support/queue_pair.ts";
+
+const COLUMNS = 80;
+
+/** A packed ring with one indirect chain at addresses above 4 GiB, and its device. */
+function indirectRing() {
+  const { memory, config, driver } = queuePair<null>({ format: "packed", size: 64 });
+  const segments = [16, 2048, 1].map((length, n) => ({
+    address: PLACE.high + BigInt(n << 12),
+    length,
+    writable: n > 0,
+  }));
+  driver.add(segments, null, { indirect: true });
+  driver.publish();
+  const queue = { index: 0, name: "request0", ring: config, note: "" };
+  const notifier = { pid: 13557, kickFd: 27, callFd: 28 };
+  const device: Device = {
+    name: "blk1",
+    type: 2,
+    bus: { kind: "none", id: "" },
+    status: 15,
+    features: config.features,
+    vhost: null,
+    note: "",
+    queues: [{ ...queue, notifier }],
+  };
+  return { memory, queue, device };
+}
+
+Deno.test("dump ring of high addresses and indirect chains stays within 80 columns", () => {
+  const { memory, queue, device } = indirectRing();
+  const selected = { device, queue, target: "proc:13557/blk1:0" };
+  const report = reportRing(memory, selected, null, { chains: "outstanding" });
+  const wide = stripAnsiCode(ringText(report, { limit: 16, width: Infinity }));
+  assert(widest(wide) > COLUMNS);
+  assertStringIncludes(wide, "available (indirect)");
+  const narrow = stripAnsiCode(ringText(report, { limit: 16, width: COLUMNS }));
+  assert(widest(narrow) <= COLUMNS, narrow);
+  assertStringIncludes(narrow, "\n      indirect\n");
+  const short = stripAnsiCode(ringText(report, { limit: 16, width: 60 }));
+  assertStringIncludes(short, "\nin flight: 1\nread at ");
+  assertStringIncludes(short, "= 1 slot with the device   . 63 with the driver");
+  for (const part of ["0x100000000", "2048", "3 descriptors"]) assertStringIncludes(narrow, part);
+});
+
+Deno.test("dump config lets the fds go before it is too wide, never the target", () => {
+  const { device } = indirectRing();
+  const view = { guest: "proc:13557", device, type: null };
+  assertStringIncludes(configText(view), "CALL FD");
+  const narrow = stripAnsiCode(configText(view, COLUMNS));
+  assert(widest(narrow) <= COLUMNS, narrow);
+  assertStringIncludes(narrow, "proc:13557/blk1:0");
+});
+
+Deno.test("the last column of a table is wrapped beside the others, nothing lost", () => {
+  const table = {
+    columns: [{ head: "WAY" }, { head: "WHAT" }],
+    rows: [["doorbell", "not for this target, but for ivshmem: ivshmem:SOCKET"], ["notify", "no"]],
+  };
+  assertEquals(wrapTable(table, Infinity).split("\n").length, 3);
+  assertEquals(stripAnsiCode(wrapTable(table, 44)).split("\n"), [
+    "WAY       WHAT",
+    "doorbell  not for this target, but for",
+    "          ivshmem: ivshmem:SOCKET",
+    "notify    no",
+  ]);
+});
+
+Deno.test("notes of find and remedies of doctor are broken between words", () => {
+  const note = "it has no QMP monitor that we can see: devices and rings are unknown. " +
+    "Start it with -qmp unix:PATH,server=on,wait=off";
+  const guest: Guest = {
+    target: "qemu:4242",
+    name: "vm1",
+    kind: "qemu",
+    pid: 4242,
+    state: "",
+    memory: null,
+    note,
+    devices: [],
+  };
+  const found = stripAnsiCode(findText([guest], COLUMNS));
+  assert(widest(found) <= COLUMNS, found);
+  assertStringIncludes(found.replaceAll("\n", " "), note);
+  const check = { name: "qemu:4242", detail: note, remedy: note };
+  const checks = [{ ...check, area: "guests" as const, state: "limited" as const }];
+  const told = stripAnsiCode(doctorText(checks, COLUMNS));
+  assert(widest(told) <= COLUMNS, told);
+  assertStringIncludes(told, "\n[1] it has no QMP monitor");
+});
