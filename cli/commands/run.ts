@@ -4,11 +4,13 @@
  * @module
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { InvalidArgumentError } from "commander";
 import { createHolder } from "../../lib/session/holder.ts";
 import { OWN_SESSION } from "../../lib/session/folder.ts";
 import { type Context, UsageError } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { checkStatements, type LineFailure, runStatement } from "../script/interpreter.ts";
+import { type Value, valueOf } from "../script/variables.ts";
 import { parseScript, ScriptError, type Statement } from "../script/parse.ts";
 
 const MANUAL = `
@@ -34,6 +36,10 @@ script has a session of its own, called \`this\`: what \`map\` maps stays until 
   expect A OP B        goes on only if it holds: == != < <= > >= on numbers
                        (0x, too) or texts.
 
+--set gives a script what changes from one run to the next. With \`map $guest\` as its second line:
+
+  $ guestmem run check.gm --set guest=qemu:$(pidof qemu-system-x86_64)
+
 Words are split at blanks; '…' is taken as it is, in "…" variables are filled in, a backslash takes
 the next character as it is. # begins a comment.
 
@@ -55,6 +61,7 @@ export function runCommand(context: Context): CommandUnknownOpts {
     .summary("run a file of commands in a session of its own")
     .description("Run a file of commands, in one process and a session of their own.")
     .argument("<script>", "a file, or - for stdin")
+    .option("--set <name=value>", "a variable to begin with; may be repeated", parseSetting)
     .option("--check", "look for what is written wrong, and run nothing")
     .option("--verbose", "print each line on stderr before it runs")
     .addHelpText("after", MANUAL)
@@ -70,19 +77,34 @@ export function runCommand(context: Context): CommandUnknownOpts {
     });
 }
 
+interface RunOptions {
+  readonly check?: true | undefined;
+  readonly verbose?: true | undefined;
+  readonly set?: ReadonlyMap<string, Value> | undefined;
+}
+
+/** `NAME=VALUE`, put to those before; the last of a name counts. */
+function parseSetting(text: string, before?: ReadonlyMap<string, Value>): Map<string, Value> {
+  const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined) {
+    throw new InvalidArgumentError("Want NAME=VALUE, such as guest=qemu:4242.");
+  }
+  return new Map(before).set(name, valueOf(value));
+}
+
 /** Runs a script. Gives what stopped it, or null. */
 async function runScript(
   context: Context,
   text: string,
-  { check, verbose }: { readonly check?: true | undefined; readonly verbose?: true | undefined },
+  { check, verbose, set: variables = new Map() }: RunOptions,
 ): Promise<LineFailure | null> {
   const statements = parsed(text);
   if (!Array.isArray(statements)) return statements;
-  const wrong = await checkStatements(context, statements);
+  const wrong = await checkStatements(context, statements, variables.keys());
   if (wrong !== null || check) return wrong;
   const lines = text.split(/\r?\n/);
   await using holder = createHolder(OWN_SESSION);
-  const interpreter = { context, holder, variables: new Map() };
+  const interpreter = { context, holder, variables: new Map(variables) };
   for (const statement of statements) {
     if (context.signal.aborted) return null;
     if (verbose) context.warn(`+ ${lines[statement.line - 1].trim()}`);

@@ -5,8 +5,8 @@ import { guestmem } from "../support/cli.ts";
 import { writeImage } from "../support/images.ts";
 
 /** Runs a script from stdin. */
-async function script(text: string): Promise<Run> {
-  const [program, ...args] = commandLine(["run", "-"]);
+async function script(text: string, ...options: readonly string[]): Promise<Run> {
+  const [program, ...args] = commandLine(["run", "-", ...options]);
   const child = new Deno.Command(program, {
     args,
     cwd: ROOT,
@@ -37,6 +37,21 @@ map file:${raw} --name 'second one'
   assertEquals(code, 2);
   assertMatch(out, /^m1@this: split 256, first head \d+\n$/);
   assertMatch(err, /^guestmem: stdin:8:\d+: session: parse: "second one" is no name/);
+});
+
+Deno.test("--set gives a script its variables, JSON included", async () => {
+  await using folder = await temporaryFolder();
+  const { raw } = await writeImage("split_256_chain3", folder.path);
+  const text = `let m = map $guest\nprint "$m $limits.size"\nexpect $n == 3\n`;
+  const set = ["--set", `guest=file:${raw}`, "--set", "n=2", "--set", "n=3"];
+  const { code, out, err } = await script(text, ...set, "--set", 'limits={"size":7}');
+  assertEquals([code, out, err], [0, "m1@this 7\n", ""]);
+  const missing = await script(text, "--set", "gest=file:x", "--check");
+  assertEquals(missing.code, 2);
+  assertStringIncludes(missing.err, "no variable $guest\nremedy: set: $gest\n");
+  const wrong = await script(text, "--set", "guest");
+  assertEquals(wrong.code, 2);
+  assertStringIncludes(wrong.err, "Want NAME=VALUE");
 });
 
 Deno.test("what a script maps stays until it is unmapped, and no longer", async () => {
