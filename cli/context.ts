@@ -58,6 +58,11 @@ export class UsageError extends Error {
   }
 }
 
+/** Prints lines for a script; where there are none nothing at all, and no empty line. */
+export async function printLines({ print }: Context, lines: string): Promise<void> {
+  if (lines !== "") await print(lines);
+}
+
 /** Columns that a table may take: the terminal's, or any number where there is none. */
 export function widthOf({ terminal, size }: Context): number {
   return terminal ? size().columns : Infinity;

@@ -5,7 +5,7 @@
  */
 import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { diagnoseGuest } from "../../lib/diagnose/guest.ts";
-import type { Context } from "../context.ts";
+import { type Context, printLines } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseCount, parseSpan } from "../parse.ts";
@@ -68,8 +68,9 @@ export function diagnoseCommand(context: Context): CommandUnknownOpts {
       const how = { ...openOptions(context, options), duration, looks: Math.max(2, looks) };
       const report = await diagnoseGuest(target, how);
       if (options.json) await context.print(diagnosisJson(report));
-      else if (options.plain) await context.print(renderPlain(diagnosisTable(report.queues)));
-      else await context.print(renderDiagnosis(report, all));
+      else if (options.plain) {
+        await printLines(context, renderPlain(diagnosisTable(report.queues)));
+      } else await context.print(renderDiagnosis(report, all));
       const stuck = report.halted !== null || report.queues.some(isStuck);
       if (options.check && stuck) context.exit(EXIT.findings);
     });

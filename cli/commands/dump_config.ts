@@ -7,7 +7,7 @@ import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { typeOf } from "../../lib/guest/ring_report.ts";
 import { guestTarget, selectDevices } from "../../lib/guest/select.ts";
 import { openTarget } from "../../lib/source/attach.ts";
-import { type Context, widthOf } from "../context.ts";
+import { type Context, printLines, widthOf } from "../context.ts";
 import { HELP, openOptions } from "../options.ts";
 import { configJson, configPlain, configText } from "../render/config.ts";
 
@@ -45,7 +45,7 @@ export function dumpConfigCommand(context: Context): CommandUnknownOpts {
         if (!options.json && !options.plain && !first) await context.print("");
         first = false;
         const render = options.json ? configJson : options.plain ? configPlain : configText;
-        await context.print(render({ guest, device, type }, widthOf(context)));
+        await printLines(context, render({ guest, device, type }, widthOf(context)));
       }
     });
 }

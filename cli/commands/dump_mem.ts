@@ -35,8 +35,8 @@ ADDRESS and LENGTH are decimal, 0x hexadecimal, or with K, M, G or T: 0x7c00 512
   00007c10  80 b9 02 00 ba 80 00 cd  13 eb f0 00 00 00 00 00  |................|
 
 Formats: hex (as hexdump -C; * stands for repeated lines), words (little-endian, --width bytes),
-strings (printable ASCII, --min long), plain (kind, address, length and bytes between tabs), json,
-raw (the bytes alone).
+strings (printable ASCII, --min long), plain (kind, address, length and bytes between tabs; what
+was never written is of the kind zeros, without bytes), json, raw (the bytes alone).
 
 Bytes, holes and unreadable stretches are never mixed up:
 

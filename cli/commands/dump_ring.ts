@@ -10,7 +10,7 @@ import { selectQueues } from "../../lib/guest/select.ts";
 import type { SnapshotOptions } from "../../lib/ring/snapshot.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import type { Attachment } from "../../lib/source/source.ts";
-import { type Context, widthOf } from "../context.ts";
+import { type Context, printLines, widthOf } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { collect, HELP, openOptions } from "../options.ts";
 import { parseCount, parseLimit } from "../parse.ts";
@@ -92,7 +92,7 @@ export function dumpRingCommand(context: Context): CommandUnknownOpts {
       const show = async (text: string, count: number) => {
         if (!first && !json && !plain) await context.print("");
         first = false;
-        await context.print(text);
+        await printLines(context, text);
         findings += count;
         context.signal.throwIfAborted();
       };

@@ -45,11 +45,11 @@ export async function check(page: Page, blocks: readonly Block[], scene: Scene):
   }
 }
 
-/** A `ts` block whose first line is `// name.ts` is that file in the reader's folder. */
+/** A block whose first line is `// name.ts`, or `# name.gm`, is that file in the reader's folder. */
 function writePrograms({ blocks }: Page, scene: Scene): void {
   for (const { language, text } of blocks) {
-    const [, name] = /^\/\/ (\S+\.ts)/.exec(text) ?? [];
-    if (language === "ts" && name !== undefined) {
+    const [, name] = /^(?:\/\/ (?=\S+\.ts$)|# (?=\S+\.gm$))(\S+)$/m.exec(text.split("\n")[0]) ?? [];
+    if (["ts", "sh"].includes(language) && name !== undefined) {
       Deno.writeTextFileSync(`${scene.folder}/${name}`, toReal(scene, text));
     }
   }
