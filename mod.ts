@@ -73,7 +73,12 @@ export type {
   Monitor,
   Source,
 } from "./lib/source/source.ts";
+export { chooseKick, kicksOf } from "./lib/kick/choose.ts";
+export type { KickOptions } from "./lib/kick/choose.ts";
 export type { Kick, KickProof, KickSide } from "./lib/kick/kick.ts";
+export { diagnoseGuest } from "./lib/diagnose/guest.ts";
+export type { DiagnoseOptions, GuestReport } from "./lib/diagnose/guest.ts";
+export type { QueueReport } from "./lib/diagnose/observe.ts";
 
 // vhost-user: the protocol, a tap between two peers, and a back-end that consumes nothing
 export type {

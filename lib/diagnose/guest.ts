@@ -9,10 +9,11 @@ import { type OpenOptions, openTarget } from "../source/attach.ts";
 import { haltedProcess, haltedText } from "../source/halted.ts";
 import { sourceFor } from "../source/registry.ts";
 import type { Attachment, Monitor } from "../source/source.ts";
-import { observe, type ObserveOptions, type QueueReport } from "./observe.ts";
+import { observe, type QueueReport } from "./observe.ts";
 
 /** What is the matter with a guest. */
 export interface GuestReport {
+  /** As it was named. */
   readonly target: string;
   /** Why its process can not serve its devices; null where it runs. */
   readonly halted: string | null;
@@ -22,14 +23,22 @@ export interface GuestReport {
   readonly queues: readonly QueueReport[];
 }
 
-/** How long to look, and how often. */
-export type DiagnoseOptions = OpenOptions & Pick<ObserveOptions, "duration" | "looks">;
+/** How to attach, how long to look, and how often. */
+export interface DiagnoseOptions extends OpenOptions {
+  /** Milliseconds from the first look to the last. Default 1000. */
+  readonly duration?: number;
+  /** Looks at each queue, at least 2 to see what moves; a dump gets one. Default 5. */
+  readonly looks?: number;
+}
 
 /**
  * Attaches, observes and diagnoses. Throws `SourceError` or `SyscallError` like `openTarget`, except
  * for a guest that does not answer because its process is stopped: that is the diagnosis.
  */
-export async function diagnoseGuest(text: string, options: DiagnoseOptions): Promise<GuestReport> {
+export async function diagnoseGuest(
+  text: string,
+  options: DiagnoseOptions = {},
+): Promise<GuestReport> {
   const sys = options.sys ?? openSys();
   const stopped = stoppedProcess(sys, text);
   try {
@@ -38,8 +47,8 @@ export async function diagnoseGuest(text: string, options: DiagnoseOptions): Pro
     const halted = stopped ?? stoppedProcess(sys, attachment.origin ?? "") ??
       await paused(attachment.monitor);
     const still = await isStill(attachment);
-    const { duration, signal = null } = options;
-    const looks = still ? 1 : options.looks;
+    const { duration = 1000, signal = null } = options;
+    const looks = still ? 1 : options.looks ?? 5;
     const queues = await observe(attachment, { sys, duration, looks, still, signal, halted });
     return { target: text, halted, still, queues };
   } catch (error) {

@@ -39,7 +39,9 @@ export interface ObserveOptions {
 export interface QueueReport extends Diagnosis {
   /** Target of the queue: `qemu:4242/blk0:0`. */
   readonly target: string;
+  /** The device's name. */
   readonly device: string;
+  /** The queue's name. */
   readonly queue: string;
   /** The last reading; null where there was none. */
   readonly snapshot: RingSnapshot | null;

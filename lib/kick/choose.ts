@@ -12,13 +12,23 @@ import type { Kick, KickSide } from "./kick.ts";
 import { monitorKick } from "./monitor.ts";
 import { monitorPortKick } from "./monitor_port.ts";
 
-/** Every way to notify a queue, possible or not, best first. Sends nothing. */
+/** How to look for ways. */
+export interface KickOptions {
+  /**
+   * Default: the real system calls.
+   *
+   * @internal
+   */
+  readonly sys?: Sys;
+}
+
+/** Every way to notify a queue of `attachment`, possible or not, best first. Sends nothing. */
 export function kicksOf(
   attachment: Pick<Attachment, "kicks" | "monitor">,
   device: Device,
   queue: Queue,
   side: KickSide,
-  sys: Sys = openSys(),
+  { sys = openSys() }: KickOptions = {},
 ): Kick[] {
   return [
     eventfdKick(sys, queue.notifier, side),

@@ -72,7 +72,7 @@ export interface Attachment extends AsyncDisposable {
   refresh(): Promise<void>;
   /** Way to talk to the guest's monitor, where there is one: for kicks of last resort. */
   readonly monitor?: Monitor;
-  /** Ways to notify a queue that only this source knows, best first. Sends nothing. */
+  /** Ways to notify a queue that only this source knows, best first: `kicksOf` has all. Sends nothing. */
   kicks?(device: Device, queue: Queue, side: KickSide): readonly Kick[];
   /** Interrupts that reach ourselves, where others can send us some (ivshmem). */
   readonly interrupts?: Interrupts;

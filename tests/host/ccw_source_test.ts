@@ -55,7 +55,7 @@ Deno.test("channel-attached devices are found, looked at, and say why they can n
     const [device] = attachment.devices;
     assertEquals([device.name, device.status, device.features], ["net", 15, 1n << 32n]);
     assertEquals(device.bus, { kind: "ccw", id: "0.0.0001" });
-    const ways = kicksOf(attachment, device, device.queues[0], "kick", below);
+    const ways = kicksOf(attachment, device, device.queues[0], "kick", { sys: below });
     const error = await assertRejects(
       () => Promise.resolve().then(() => chooseKick(ways, null)),
       SourceError,

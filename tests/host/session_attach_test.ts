@@ -192,7 +192,7 @@ Deno.test("a vhost-user connection that the session itself serves", async () => 
     assertEquals(held.memory.bytes(0x1000n, 8), tableOf(guest));
     // The eventfds are the session's: the client takes them from there.
     assertEquals(queue.notifier?.pid, session.pid);
-    const kick = chooseKick(kicksOf(held, device, queue, "call", sys), null);
+    const kick = chooseKick(kicksOf(held, device, queue, "call", { sys }), null);
     await kick.send();
     assertEquals(sys.drain(guest.calls[0].number), 1n);
   }
