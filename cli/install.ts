@@ -68,5 +68,7 @@ if (import.meta.main) {
   // Where man looks for what is in a folder of the PATH: manpath(5).
   const pages = `${folder.replace(/\/[^/]*$/, "")}/share/man`;
   if (writable(pages)) printError(`guestmem: man pages in ${await writeManPages(pages)}`);
-  if (!onPath.includes(folder)) printError(`remedy: add ${folder} to the PATH`);
+  if (!onPath.includes(folder)) {
+    printError(`remedy: export PATH="${folder}:$PATH", here and in your shell's profile`);
+  }
 }

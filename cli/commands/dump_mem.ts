@@ -5,8 +5,9 @@
  */
 import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { hex } from "../../lib/address.ts";
+import { SourceError } from "../../lib/errors.ts";
 import { readSpans } from "../../lib/dump/pieces.ts";
-import { dumpRaw, gapError, holesIn, writeFile } from "../../lib/dump/raw_file.ts";
+import { checkRange, dumpRaw, gapError, holesIn, writeFile } from "../../lib/dump/raw_file.ts";
 import { breathe } from "../../lib/dump/replace_file.ts";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import { checkNamed } from "../../lib/guest/select.ts";
@@ -103,7 +104,7 @@ export function dumpMemCommand(context: Context): CommandUnknownOpts {
       await using attachment = await openTarget(target, openOptions(context, options));
       checkNamed(attachment.devices, attachment.target);
       const range = { target, memory: attachment.memory, address, length };
-      checkRange(range);
+      checkRange(attachment.memory, address, length);
       await dump(context, range, { ...options, format });
     });
 }
@@ -114,12 +115,6 @@ function checkFormat({ format, output, skipGaps }: MemOptions): void {
       "--skip-gaps is for --format raw with -o FILE: only a file can have holes",
     );
   }
-}
-
-/** A range without any memory is a wrong address, not a picture of nothing. */
-function checkRange({ memory, address, length }: Range): void {
-  for (const slice of memory.slices(address, length)) if (slice.region !== null) return;
-  throw gapError(memory, { kind: "hole", address, length });
 }
 
 /** Where the bytes go, and who is told how far they are. */
@@ -150,7 +145,10 @@ async function dump(context: Context, range: Range, options: MemOptions): Promis
 /** Finds what is known beforehand to be no memory, so that nothing is written in vain. */
 function refuseHoles({ memory, address, length }: Range, { skipGaps }: MemOptions): void {
   const [hole] = skipGaps ? [] : holesIn(memory, address, length);
-  if (hole !== undefined) throw gapError(memory, hole);
+  if (hole === undefined) return;
+  const { message } = gapError(memory, hole);
+  const remedy = "with -o FILE, --skip-gaps leaves a hole in the file for it";
+  throw new SourceError("dump", "raw", "failed", message, remedy);
 }
 
 async function toRawFile(

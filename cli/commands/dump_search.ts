@@ -5,6 +5,7 @@
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { hex } from "../../lib/address.ts";
+import { checkRange } from "../../lib/dump/raw_file.ts";
 import { breathe } from "../../lib/dump/replace_file.ts";
 import { search, type SearchStep } from "../../lib/dump/search.ts";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
@@ -65,6 +66,7 @@ export function dumpSearchCommand(context: Context): CommandUnknownOpts {
       checkNamed(attachment.devices, attachment.target);
       const { memory } = attachment;
       const { start, end } = options.range ?? whole(memory);
+      if (options.range !== undefined) checkRange(memory, start, end - start);
       const matches: string[] = [];
       const wanted = { memory, pattern, start, end, limit: options.limit };
       const count = await run(context, wanted, async (address) => {

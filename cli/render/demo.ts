@@ -38,7 +38,11 @@ export function demoHelp(
       ? `  ${bold(`${program} ${command.padEnd(width)}`)}  ${what}`
       : `  ${what}:\n    ${bold(`${program} ${command}`)}`
   );
-  return [`demo guest ${bold(target)} runs ${end}. In another terminal:`, ...commands].join("\n");
+  // A task is one of the folder that has it.
+  const where = program === "guestmem"
+    ? "In another terminal"
+    : "In this folder, in another terminal";
+  return [`demo guest ${bold(target)} runs ${end}. ${where}:`, ...commands].join("\n");
 }
 
 /** What was broken just now. */

@@ -74,6 +74,12 @@ export function gapError(memory: GuestMemory, gap: Span): GuestMemoryError {
   return new GuestMemoryError("read", memory.name, gap.address, gap.length, kind, errno);
 }
 
+/** A range without any memory is a wrong address: throws as a read of it would. */
+export function checkRange(memory: GuestMemory, address: bigint, length: bigint): void {
+  for (const slice of memory.slices(address, length)) if (slice.region !== null) return;
+  throw gapError(memory, { kind: "hole", address, length });
+}
+
 /** The stretches of [address, address + length) that are no memory, without reading any. */
 export function holesIn(memory: GuestMemory, address: bigint, length: bigint): Span[] {
   const holes: Span[] = [];

@@ -158,7 +158,7 @@ Deno.test("raw refuses a gap, writes nothing, and says where it is", async () =>
   const { code, err } = await dump(file, 0, 0xc000, "--format", "raw", "-o", path);
   assertEquals(code, 1);
   assertStringIncludes(err, "read of 16384 bytes at 0x4000");
-  assertStringIncludes(err, "hole");
+  assertStringIncludes(err, "hole\nremedy: with -o FILE, --skip-gaps leaves a hole");
   assertEquals(await names(file.folder), ["layout.json", "ram.raw"]);
 });
 
@@ -188,6 +188,12 @@ Deno.test("a file that was there is replaced whole, or not at all", async () => 
 
 Deno.test("an output that is no file is not replaced", async () => {
   await using file = await ram();
+  const none = await dump(file, 0, 16, "-o", "/nowhere/x");
+  assertEquals(none.code, 1);
+  assertStringIncludes(
+    none.err,
+    "ENOENT (no such file or directory)\nremedy: make its folder first",
+  );
   const { code, err } = await dump(file, 0, 16, "-o", file.folder);
   assertEquals(code, 1);
   assertStringIncludes(err, "not a regular file");
@@ -200,6 +206,10 @@ Deno.test("a range without any memory is an error, and says outside or hole", as
     const { code, out, err } = await dump(file, address, 16);
     assertEquals([code, out], [1, ""], err);
     assertStringIncludes(err, `: ${kind}\n`);
+    const words = ["dump", "search", file.target, ...file.layout, "--text", "a"];
+    const found = await guestmem([...words, "--range", `${address}+16`]);
+    assertEquals([found.code, found.out], [1, ""], found.err);
+    assertStringIncludes(found.err, `: ${kind}\n`);
   }
 });
 
