@@ -12,12 +12,14 @@ import { type Backing, BufferBacking } from "../../lib/memory/backing.ts";
 import { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import { RegionTable } from "../../lib/memory/region_table.ts";
 import { openXenRing } from "../../lib/ring/xen/ring.ts";
+import { openConnection } from "../../lib/session/connection.ts";
 import { createShelf } from "../../lib/session/shelf.ts";
 import type { Attachment } from "../../lib/source/source.ts";
 import { createHolder } from "../../lib/session/holder.ts";
 import { oneAtATime } from "../../lib/session/holder.ts";
 import { decodeLine, encodeLine } from "../../lib/session/protocol.ts";
 import { fromWire, toWire } from "../../lib/session/wire_error.ts";
+import { fakeSys } from "../support/fake_sys.ts";
 import { holdings, looseMemfd, pattern, sys, uniqueName } from "../support/host.ts";
 
 Deno.test("pollNow waits as long as it may, and no longer than it must", () => {
@@ -31,6 +33,23 @@ Deno.test("pollNow waits as long as it may, and no longer than it must", () => {
   const again = performance.now();
   assertEquals(sys.pollNow(entries, 5000), [POLLIN]);
   assert(performance.now() - again < 1000);
+});
+
+Deno.test("an answer with fewer fds than it counts is no answer, and those that came are closed", () => {
+  const lines = [{ ok: "all", fds: 2 }, { ok: "some", fds: 2 }].map((line) => JSON.stringify(line));
+  const came = [[7, 8], [9]];
+  const { sys: fake, log } = fakeSys({
+    script: { sendmsg: (_, bytes) => bytes.length, close() {} },
+  });
+  const greeting = { protocol: 1, session: "s", pid: 1, started: 0 };
+  using connection = openConnection({
+    ...{ sys: fake, name: "s", fd: new Fd(fake, 5), greeting, signal: null, log: () => {} },
+    reader: { next: () => lines.shift() ?? null, takeFds: () => came.shift() ?? [] },
+  });
+  assertEquals(connection.askNow({ do: "list" }), { value: "all", fds: [7, 8] });
+  const error = assertThrows(() => connection.askNow({ do: "list" }), ProtocolError);
+  assert(error.message.includes("wanted 2 fds, got 1 (is there room"), error.message);
+  assertEquals(log.filter(({ call }) => call === "close").map(({ args }) => args[0]), [9]);
 });
 
 Deno.test("the origin of a mapping or a file is where its bytes can be had", () => {

@@ -15,7 +15,13 @@ import {
 import { serveVhostUser, type VhostUserBackEnd } from "../../lib/vhost_user/backend.ts";
 import { readFrom, writeTo } from "../../lib/ring/device_queue.ts";
 import { holdings, sys, uniqueName } from "../support/host.ts";
-import { areasOf, frontEnd, MEMORY_SIZE, USER_BASE } from "../support/vhost_front_end.ts";
+import {
+  areasOf,
+  frontEnd,
+  MEMORY_SIZE,
+  RING_SIZE,
+  USER_BASE,
+} from "../support/vhost_front_end.ts";
 import { connectPeer, type Peer } from "../support/vhost_peer.ts";
 import { inFolder, until } from "../support/vhost_tapped.ts";
 
@@ -80,7 +86,7 @@ Deno.test("requests of two queues are served and called; base tells where each s
 });
 
 Deno.test("memory sent again while a ring runs: it goes on where it was", async () => {
-  await served(async ({ backEnd }) => {
+  await served(async ({ backEnd, requests }) => {
     using peer = connectPeer(backEnd.path);
     using guest = await frontEnd(peer);
     for (let n = 1; n <= 6; n++) {
@@ -88,6 +94,7 @@ Deno.test("memory sent again while a ring runs: it goes on where it was", async 
       guest.add(0);
       sys.signal(guest.kicks[0].number);
       await until(() => usedIndex(guest.memory, 0) === n, `request ${n} is used`);
+      assertEquals(requests.length, n, "none is served again");
     }
   });
 });
@@ -262,6 +269,32 @@ Deno.test("a region whose fd its front-end may not read and write is refused", a
       assert(lines.some((line) => line.includes(reason)), lines.join("\n"));
     }
     await works(backEnd);
+  });
+});
+
+Deno.test("a driver that adds a request for each that is served gets a ring's worth a turn", async () => {
+  await inFolder(async (folder) => {
+    const turns: number[] = [];
+    let add = () => {};
+    await using backEnd = serveVhostUser({
+      sys,
+      path: `${folder}/device.sock`,
+      onQueue({ take, giveBack }) {
+        let taken = 0;
+        for (let buffer = take(); buffer !== null; buffer = take()) {
+          giveBack(buffer, 0);
+          if (++taken < 100 && turns.length < 6) add();
+        }
+        turns.push(taken);
+      },
+    });
+    using peer = connectPeer(backEnd.path);
+    using guest = await frontEnd(peer);
+    add = () => guest.add(0);
+    guest.add(0);
+    sys.signal(guest.kicks[0].number);
+    await until(() => turns.length > 6, "an end");
+    assertEquals(Math.max(...turns), RING_SIZE, `${turns}`);
   });
 });
 

@@ -18,6 +18,7 @@ import {
   EMPTY,
   frontEndReply,
   frontEndRequest,
+  LIMIT,
   type Message,
   u64,
   vringFd,
@@ -161,6 +162,15 @@ Deno.test("regions come and go one by one; the offset does not count in taking o
   assertEquals(heldFds(state), [6]);
   state = learn(state, table([region(0n)]), [9]);
   assertEquals(heldFds(state), [9]);
+});
+
+Deno.test("an answer about a ring that can not be adds none", () => {
+  for (const index of [LIMIT.vrings, 5000, 0xffff_ffff]) {
+    const answer = frontEndReply("GET_VRING_BASE", vringState(index, 7));
+    assertEquals(learn(FRESH_CONNECTION, answer, []), FRESH_CONNECTION);
+  }
+  const last = frontEndReply("GET_VRING_BASE", vringState(LIMIT.vrings - 1, 7));
+  assertEquals(learn(FRESH_CONNECTION, last, []).vrings.map(({ base }) => base), [7]);
 });
 
 Deno.test("regions that contradict those before are refused", () => {
