@@ -1,5 +1,5 @@
 /** What sessions are made of: blocking waits, the origin of mapped bytes, errors and messages. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { EFD_NONBLOCK, POLLIN } from "../../ffi/constants.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { closeAll, Fd } from "../../ffi/fd.ts";
@@ -15,7 +15,8 @@ import { openXenRing } from "../../lib/ring/xen/ring.ts";
 import { openConnection } from "../../lib/session/connection.ts";
 import { createShelf } from "../../lib/session/shelf.ts";
 import type { Attachment } from "../../lib/source/source.ts";
-import { createHolder } from "../../lib/session/holder.ts";
+import { createHolder, type Holder } from "../../lib/session/holder.ts";
+import { answersOf } from "../../lib/session/requests.ts";
 import { oneAtATime } from "../../lib/session/holder.ts";
 import { decodeLine, encodeLine } from "../../lib/session/protocol.ts";
 import { fromWire, toWire } from "../../lib/session/wire_error.ts";
@@ -50,6 +51,23 @@ Deno.test("an answer with fewer fds than it counts is no answer, and those that 
   const error = assertThrows(() => connection.askNow({ do: "list" }), ProtocolError);
   assert(error.message.includes("wanted 2 fds, got 1 (is there room"), error.message);
   assertEquals(log.filter(({ call }) => call === "close").map(({ args }) => args[0]), [9]);
+});
+
+Deno.test("what was mapped for a client that has left by then is let go of", async () => {
+  const leaving = new AbortController();
+  const unmapped: string[] = [];
+  const holder: Pick<Holder, "map" | "unmap"> = {
+    map() {
+      leaving.abort(new DOMException("the client left", "AbortError"));
+      return Promise.resolve("m1");
+    },
+    unmap: (name) => Promise.resolve(void unmapped.push(name)),
+  };
+  const answer = answersOf(sys, holder as Holder);
+  const request = { target: "file:/ram", name: null, write: false, layout: null, replace: false };
+  const asking = { signal: leaving.signal, log: () => {}, stop: () => {} };
+  await assertRejects(() => answer({ do: "map", add: [], ...request }, asking), DOMException);
+  assertEquals(unmapped, ["m1"]);
 });
 
 Deno.test("the origin of a mapping or a file is where its bytes can be had", () => {
