@@ -56,13 +56,17 @@ Deno.test("two clients share memory and ring each other", async () => {
 
 Deno.test("peers come and go, and a doorbell of one that left is gone", async () => {
   await using server = serve({ vectors: 1 });
-  await using stays = await IvshmemClient.connect({ sys, path: server.path });
+  const { sys: watched, log } = fakeSys({ real: sys });
+  await using stays = await IvshmemClient.connect({ sys: watched, path: server.path });
   const leaves = await IvshmemClient.connect({ sys, path: server.path });
   await until(() => stays.peers.size === 1);
+  const doorbells = [...stays.peers.values()].flat();
   stays.ring(leaves.id, 0);
   assertEquals(await leaves.waitInterrupt([0n], 2000), [{ vector: 0, count: 1n }]);
   await leaves.close();
   await until(() => stays.peers.size === 0);
+  const closed = log.filter(({ call }) => call === "close").map(({ args }) => args[0]);
+  assertEquals([doorbells.length, closed], [1, doorbells]);
   const error = assertThrows(() => stays.ring(leaves.id, 0), SourceError);
   assertEquals((error as SourceError).kind, "not-found");
   await using next = await IvshmemClient.connect({ sys, path: server.path });
