@@ -130,8 +130,13 @@ function decode(
     multiplier: type === CFG_TYPE.notify ? u32(16) : null,
     vendor: type === CFG_TYPE.vendor ? u16(4) : null,
   };
-  const short = said < minimumLength(type) || room < minimumLength(type);
-  return { ...fields, problem: short ? `cap_len ${said} is too short` : problemOf(fields, bars) };
+  return { ...fields, problem: lengthProblem(type, said, room) ?? problemOf(fields, bars) };
+}
+
+/** `said` is cap_len, `room` what of it can be there. */
+function lengthProblem(type: number, said: number, room: number): string | null {
+  if (said < minimumLength(type)) return `cap_len ${said} is too short`;
+  return room < minimumLength(type) ? "it is cut off by the end of what can be read" : null;
 }
 
 /** Extra fields behind struct virtio_pci_cap; larger values of cap_len are allowed (4.1.4.1). */

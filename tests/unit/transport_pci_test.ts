@@ -157,6 +157,15 @@ Deno.test("the first usable capability of a type wins, in the list's order", () 
   assertEquals(firstUsable(list, CFG_TYPE.vendor), null);
 });
 
+Deno.test("a capability that its space cuts off is not used", () => {
+  const cut = changed((config) => {
+    config[0x34] = 0xf0;
+    config.set([9, 0, 24, 8, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0], 0xf0);
+  });
+  const { notes } = sharedMemory(read(cut));
+  assertEquals(notes, ["shared memory region 1: it is cut off by the end of what can be read"]);
+});
+
 Deno.test("two regions with one id, empty ones and ones that wrap are notes", () => {
   // Where common and ISR were, a second region 1 of 4 KiB stands; device configuration links to it.
   const twice = changed((config) => {
