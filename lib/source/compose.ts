@@ -47,7 +47,8 @@ export interface ComposeOptions {
 /**
  * One attachment over a guest and what is added to it. It owns all of them: they are disposed in
  * reverse order, also where composing fails. Throws `SourceError` (stage `compose`) for an overlap
- * without `replace`, for a part that holds no memory, and what `open` throws.
+ * without `replace`, for a part that holds no memory, and what `open` throws. Where a refresh fails to
+ * compose, `memory` is the guest's own until one does not.
  */
 export async function composed(base: Attachment, options: ComposeOptions): Promise<Attachment> {
   await using undo = new AsyncDisposableStack();
@@ -82,8 +83,14 @@ export async function composed(base: Attachment, options: ComposeOptions): Promi
     },
     async refresh() {
       await base.refresh();
-      for (const { attachment } of parts) await attachment.refresh();
-      memory = join(base, parts, options.replace);
+      try {
+        for (const { attachment } of parts) await attachment.refresh();
+        memory = join(base, parts, options.replace);
+      } catch (error) {
+        // What was joined before may hold memory that is let go of now.
+        memory = base.memory;
+        throw error;
+      }
     },
     kicks: base.kicks?.bind(base),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

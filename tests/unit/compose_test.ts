@@ -1,14 +1,15 @@
 /** Composed memory: beyond storage, in place of it, with holes and rights. */
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { guestAddress } from "../../lib/address.ts";
-import { GuestMemoryError } from "../../lib/errors.ts";
+import { GuestMemoryError, SourceError } from "../../lib/errors.ts";
 import { BufferBacking } from "../../lib/memory/backing.ts";
 import { compose, place, type Segment } from "../../lib/memory/compose.ts";
 import { GuestMemory, WritableGuestMemory } from "../../lib/memory/guest_memory.ts";
 import type { Access, Region } from "../../lib/memory/region.ts";
 import { RegionTable } from "../../lib/memory/region_table.ts";
-import { parseAddition } from "../../lib/source/compose.ts";
+import { composed, parseAddition } from "../../lib/source/compose.ts";
+import type { Attachment } from "../../lib/source/source.ts";
 
 /** A region of bytes that are all `fill`. */
 function region(guest: number, length: number, fill: number, access: Access = "rw"): Region {
@@ -105,4 +106,50 @@ Deno.test("additions as operators write them", () => {
   });
   assertThrows(() => parseAddition("shm:zone"), SyntaxError, "GPA=TARGET");
   assertThrows(() => parseAddition("x=shm:zone"), SyntaxError, "not a number");
+});
+
+/** A guest whose memory is what `regions` says at each refresh, and says when it is disposed. */
+function guestOf(text: string, regions: () => Region[], ended: string[]): Attachment {
+  const look = () => new GuestMemory(new RegionTable(regions()), text);
+  let memory = look();
+  return {
+    target: { scheme: "file", what: text, device: null, queue: null, text },
+    get memory() {
+      return memory;
+    },
+    writable: null,
+    devices: [],
+    refresh: () => Promise.resolve(void (memory = look())),
+    [Symbol.asyncDispose]: () => Promise.resolve(void ended.push(text)),
+  };
+}
+
+Deno.test("a guest whose memory grows over what was added is shown without it until it fits", async () => {
+  let length = 4;
+  const ended: string[] = [];
+  const base = guestOf("base", () => [region(0, length, 1)], ended);
+  const open = () => Promise.resolve(guestOf("other", () => [region(0, 2, 2)], ended));
+  const additions = [parseAddition("6=other")];
+  const whole = await composed(base, { additions, replace: false, open });
+  assertEquals(picture(whole.memory.table, 9), "1111--22-");
+  length = 7;
+  await assertRejects(() => whole.refresh(), SourceError, "overlap");
+  assertEquals(picture(whole.memory.table, 9), "1111111--");
+  length = 5;
+  await whole.refresh();
+  assertEquals(picture(whole.memory.table, 9), "11111-22-");
+  await whole[Symbol.asyncDispose]();
+  assertEquals(ended, ["other", "base"]);
+});
+
+Deno.test("what was attached is disposed, the last first, where composing fails", async () => {
+  const ended: string[] = [];
+  const base = guestOf("base", () => [region(0, 4, 1)], ended);
+  const open = (target: string) => {
+    if (target === "gone") throw new SourceError("file", "open", "not-found", "gone");
+    return Promise.resolve(guestOf(target, () => [region(0, 2, 2)], ended));
+  };
+  const additions = ["6=a", "9=b", "12=gone"].map(parseAddition);
+  await assertRejects(() => composed(base, { additions, replace: false, open }), SourceError);
+  assertEquals(ended, ["b", "a", "base"]);
 });
