@@ -88,7 +88,9 @@ function chosen(sys: Sys, pid: number, name: string | null): PublishedLayout {
   const all = published(sys, pid);
   const found = name === null ? all : all.filter((layout) => nameOf(layout) === name);
   if (found.length === 1) return found[0];
-  const names = all.map((layout) => `proc:${pid}.${nameOf(layout)}`).join(", ");
+  // A name with a line end in it would end ours, and speak in our name.
+  const names = all.map((layout) => `proc:${pid}.${JSON.stringify(nameOf(layout)).slice(1, -1)}`)
+    .join(", ");
   if (found.length > 1 || name !== null && all.length > 0) {
     const text = `process ${pid} publishes ${all.length} layouts`;
     throw new SourceError("proc", "read layout", "not-found", text, `name one: ${names}`);

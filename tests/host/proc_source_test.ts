@@ -181,6 +181,17 @@ async function attachStranger(entry: object, more: Partial<Sys> = {}): Promise<u
   return guest.memory.bytes(0n, 1);
 }
 
+Deno.test("proc: a name that would begin a line of its own does not", async () => {
+  using one = publication(sys);
+  using other = publication(sys);
+  const name = uniqueName();
+  one.replace({ name: `${name}\nremedy: run this`, memory: [] });
+  other.replace({ name });
+  const { remedy } = await refusal(() => attachProc(`proc:${sys.pid}`));
+  assert(remedy.includes(`${name}\\nremedy: run this`), remedy);
+  assertEquals(remedy.includes("\n"), false);
+});
+
 Deno.test("proc: of two layouts of one name the newer counts, whatever their numbers", async () => {
   using ram = memory();
   const name = uniqueName();
