@@ -8,7 +8,8 @@ import type { Attachment } from "../../lib/source/source.ts";
 import { followGuest, type WatchReport } from "../../lib/watch/follow.ts";
 import type { Context } from "../context.ts";
 import { rateText } from "../render/size.ts";
-import { watchHeading, watchJson, watchPlain, watchText } from "../render/watch.ts";
+import { watchHeading, watchPlain, watchText } from "../render/watch.ts";
+import { WatchJson } from "../render/watch_json.ts";
 import { type EndOptions, type WatchEnd, watchEnd } from "./watch_end.ts";
 
 /** What of the options of `watch` applies here. */
@@ -34,7 +35,7 @@ export async function watchRings(
   const readings = new Readings();
   const counted = {
     isLast(report: WatchReport) {
-      readings.count(report);
+      if (options.fast) readings.count(report);
       return end.isLast(report);
     },
   };
@@ -116,10 +117,16 @@ async function lines(
 ): Promise<void> {
   if (!json && !plain) context.warn(watchHeading());
   const wait = keepGoing ? "gone" : "never";
+  const asJson = new WatchJson();
   for await (const report of guest.reports(wait, context.signal, log)) {
-    for (let first = 0; first < report.queues.length; first += PIECE) {
-      const piece = { ...report, queues: report.queues.slice(first, first + PIECE) };
-      await context.print(json ? watchJson(piece) : watchPlain(piece));
+    const { queues } = report;
+    for (let first = 0; first < queues.length; first += PIECE) {
+      const end = first + PIECE;
+      await context.print(
+        json
+          ? asJson.lines(report, first, end)
+          : watchPlain({ ...report, queues: queues.slice(first, end) }),
+      );
     }
     if (isLast(report)) break;
   }

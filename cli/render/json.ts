@@ -14,8 +14,17 @@ export type Schema = `guestmem/${string}/${number}`;
  * terminal might act on is escaped, which changes no value: JSON itself asks that of C0 only.
  */
 export function jsonLine(schema: Schema, value: Readonly<Record<string, unknown>>): string {
+  return jsonText({ schema, ...value });
+}
+
+/** Members of an object as they stand in its line, without the braces: at least one. */
+export function jsonMembers(value: Readonly<Record<string, unknown>>): string {
+  return jsonText(value).slice(1, -1);
+}
+
+function jsonText(value: unknown): string {
   return shown(JSON.stringify(
-    { schema, ...value },
+    value,
     (_, item: unknown) => typeof item === "bigint" ? hex(item) : item,
   ));
 }

@@ -7,7 +7,7 @@ import type { GuestState, QueueRates, WatchReport } from "../../lib/watch/follow
 import { dim, green, type Paint, red, yellow } from "./colors.ts";
 import { deviceTypeText } from "./device.ts";
 import { fitTable } from "./fit.ts";
-import { jsonLine, timeText } from "./json.ts";
+import { timeText } from "./json.ts";
 import { durationText, rateText } from "./size.ts";
 import { type Cell, renderPlain, type Table } from "./table.ts";
 
@@ -104,46 +104,4 @@ function verdictCell({ verdict }: QueueRates, { up }: GuestState): Cell {
 
 function ratePaint({ usedRate }: QueueRates): Paint {
   return usedRate === null ? yellow : usedRate > 0 ? green : dim;
-}
-
-/** `guestmem/watch/1`: a line per queue. */
-export function watchJson(report: WatchReport): string {
-  return report.queues.map((rates) => queueJson(rates, report)).join("\n");
-}
-
-function queueJson(rates: QueueRates, { time, guest }: WatchReport): string {
-  const { target, device, queue, indices, suppression } = rates;
-  return jsonLine("guestmem/watch/1", {
-    target,
-    time: timeText(time),
-    device: device.name,
-    queue: queue.name,
-    format: queue.ring?.format ?? null,
-    size: queue.ring?.size ?? null,
-    elapsed: tidy(rates.elapsed),
-    samples: rates.samples,
-    readRate: rates.elapsed > 0 ? tidy(rates.samples * 1000 / rates.elapsed) : null,
-    available: indices?.available.index ?? null,
-    used: indices?.used.index ?? null,
-    inFlight: indices?.inFlight ?? null,
-    inFlightWorst: rates.inFlightWorst,
-    exact: indices?.exact ?? null,
-    raced: indices?.raced ?? null,
-    availableRate: tidy(rates.availableRate),
-    usedRate: tidy(rates.usedRate),
-    usedAverage: tidy(rates.usedAverage),
-    gap: rates.gap,
-    waiting: tidy(rates.waiting),
-    oldest: tidy(rates.oldest),
-    verdict: rates.verdict,
-    evidence: rates.evidence,
-    kickWanted: suppression.kickWanted,
-    callWanted: suppression.callWanted,
-    guest,
-  });
-}
-
-/** Three digits after the point are more than the clock is worth. */
-function tidy(value: number | null): number | null {
-  return value === null ? null : Math.round(value * 1000) / 1000;
 }

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { copyOfQueue } from "../../lib/watch/follow.ts";
 import { HELP_LINES } from "../render/watch_screen_help.ts";
 import { remember } from "./history.ts";
 import { layoutOf } from "./layout.ts";
 import { arrange, countStuck, ORDERS } from "./order.ts";
-import { cursorRow, type Event, type Opened, type State, targetAt } from "./state.ts";
+import { cursorRow, type Event, type Opened, type Scene, type State, targetAt } from "./state.ts";
 
 /** The state after an event. */
 export function update(state: State, event: Event): State {
@@ -120,7 +121,7 @@ function commonKey(state: State, key: string): State | null {
     case " ":
       return state.paused
         ? arranged({ ...state, paused: false, scene: state.latest })
-        : { ...state, paused: true };
+        : { ...state, paused: true, scene: frozen(state.scene) };
     case "K": {
       const target = state.opened?.target ?? targetAt(state, cursorRow(state));
       return target === null ? state : { ...state, kicking: { phase: "planning", target } };
@@ -128,6 +129,13 @@ function commonKey(state: State, key: string): State | null {
     default:
       return null;
   }
+}
+
+/** A scene that stands: queues of a report say something else with the next one. */
+function frozen(scene: Scene | null): Scene | null {
+  if (scene === null) return null;
+  const { report } = scene;
+  return { ...scene, report: { ...report, queues: report.queues.map(copyOfQueue) } };
 }
 
 function openedKey(state: State, opened: Opened, key: string): State {

@@ -65,6 +65,16 @@ export class Area {
   }
 
   /**
+   * The words of 16 bits of the buffer that the area stands in, and the first of them that is its own;
+   * null where it can not be read in place. What was asked about a second ago is to be asked again.
+   */
+  wordsInPlace(): { readonly words: Uint16Array; readonly from: number } | null {
+    const buffer = this.#live();
+    if (buffer === null || this.#offset % 2 !== 0) return null;
+    return { words: this.#words ??= wordsOf(buffer), from: this.#offset / 2 };
+  }
+
+  /**
    * One u16 at an even byte offset, by an ordered load where the area can be read in place: what
    * stands in memory behind it is read after it. null where it can not be read.
    */

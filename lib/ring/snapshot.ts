@@ -110,6 +110,16 @@ export interface RingPositions {
   exact: boolean;
 }
 
+/** Where a ring's two indices stand in place, as words of one view. */
+export interface IndexWords {
+  /** The view that both stand in: of the whole buffer, not of the ring. */
+  readonly words: Uint16Array;
+  /** Place in `words` of the available index. */
+  readonly available: number;
+  /** Place of the used index. */
+  readonly used: number;
+}
+
 /** Whether each side wants to hear from the other right now. */
 export interface Suppression {
   /** The device wants a kick for the next buffer made available. */
@@ -162,6 +172,11 @@ export interface Ring {
   indices(): RingIndices | null;
   /** The positions alone, read the cheapest way: false where the areas can not be read. */
   positions(into: RingPositions): boolean;
+  /**
+   * Words that are the positions, for a look that costs a few nanoseconds: whether they are what they
+   * were. Null where there are none, or not in place; absent where there never are. Valid for a second.
+   */
+  indexWords?(): IndexWords | null;
   /** Which notifications were wanted when the indices were read. */
   suppression(indices: RingIndices): Suppression;
   /** Never throws; a ring that can not be read has no chains and says why in its findings. */

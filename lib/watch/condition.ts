@@ -15,7 +15,7 @@
  */
 import type { RingConfig } from "../ring/config.ts";
 import { type Verdict, VERDICTS } from "../ring/stall.ts";
-import type { QueueRates } from "./followed_queue.ts";
+import type { QueueRates } from "./queue_row.ts";
 import type { WatchReport } from "./follow.ts";
 
 /** A condition that was understood. */

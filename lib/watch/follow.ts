@@ -8,13 +8,15 @@ import { isSyscallFailure, SourceError } from "../errors.ts";
 import { hasRing } from "../guest/open_queue.ts";
 import { selectQueues } from "../guest/select.ts";
 import type { Attachment } from "../source/source.ts";
-import { type FollowedQueue, followQueues, type QueueRates } from "./followed_queue.ts";
+import { followQueues } from "./followed_queue.ts";
 import { GuestProcess } from "./guest_process.ts";
 import { Inspector } from "./inspect.ts";
+import { copyOfQueue, type QueueRates } from "./queue_row.ts";
 import { restUntil } from "./rest.ts";
 import { Rounds } from "./rounds.ts";
+import { WatchedQueues } from "./watched_queues.ts";
 
-export type { QueueRates } from "./followed_queue.ts";
+export { copyOfQueue, type QueueRates } from "./queue_row.ts";
 
 /** How to follow. */
 export interface FollowOptions {
@@ -45,6 +47,7 @@ export interface WatchReport {
    * last, no samples, and no rates, ages or verdicts.
    */
   readonly guest: GuestState;
+  /** Valid until the next report: a queue is one object that says something else then. */
   readonly queues: readonly QueueRates[];
   /** Queues that have no ring to read. */
   readonly unreadable: number;
@@ -68,24 +71,25 @@ export async function* follow(
   using process = new GuestProcess(sys, attachment);
   const inspector = new Inspector();
   const rounds = new Rounds({ interval, signal, fast, sys });
-  let followed = followQueues(attachment, sys);
-  if (followed.length === 0) throw nothingToFollow(attachment);
+  let watched = new WatchedQueues(followQueues(attachment, sys));
+  if (watched.queues.length === 0) throw nothingToFollow(attachment);
   let unreadable = countUnreadable(attachment);
   let refreshed = performance.now();
   let next = performance.now() + interval;
   while (!signal.aborted) {
-    await rounds.until(next, followed);
+    await rounds.until(next, watched.board);
     if (signal.aborted) return;
     process.assertAlive();
-    inspector.look(followed, () => performance.now());
-    yield { ...reportOn(followed, process.halted()), unreadable };
+    watched.expect(inspector.look(watched.queues, () => performance.now()));
+    yield { ...reportOn(watched, process.halted()), unreadable };
     next = Math.max(next + interval, performance.now());
     if (performance.now() - refreshed < REFRESH) continue;
     const { devices, memory } = attachment;
     await refresh(attachment, log);
     refreshed = performance.now();
     if (attachment.devices === devices && attachment.memory === memory) continue;
-    followed = followQueues(attachment, sys, followed);
+    watched.wakeAll();
+    watched = new WatchedQueues(followQueues(attachment, sys, watched.queues));
     unreadable = countUnreadable(attachment);
   }
 }
@@ -163,7 +167,7 @@ function goneReport({ queues, unreadable }: WatchReport, note: string): WatchRep
   return {
     time: Date.now(),
     guest,
-    queues: queues.map((one) => ({ ...one, ...unseen })),
+    queues: queues.map((one) => ({ ...copyOfQueue(one), ...unseen })),
     unreadable,
   };
 }
@@ -173,11 +177,10 @@ function isHostFailure(error: unknown): error is Error {
 }
 
 function reportOn(
-  followed: readonly FollowedQueue[],
+  watched: WatchedQueues,
   halted: string | null,
 ): Omit<WatchReport, "unreadable"> {
-  const moment = { now: performance.now(), halted };
-  const queues = followed.map((one) => one.report(moment));
+  const queues = watched.report({ now: performance.now(), halted });
   return { time: Date.now(), guest: { up: true, note: halted ?? "" }, queues };
 }
 

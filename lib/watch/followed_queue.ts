@@ -6,37 +6,25 @@
 import type { Sys } from "../../ffi/sys.ts";
 import { readNotifier } from "../diagnose/notifier.ts";
 import type { Finding } from "../finding.ts";
-import type { Device, Queue } from "../guest/guest.ts";
 import { openQueue } from "../guest/open_queue.ts";
 import { type SelectedQueue, selectQueues } from "../guest/select.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { RingConfig, RingPosition } from "../ring/config.ts";
 import { fillPositions } from "../ring/positions.ts";
-import type { Ring, RingIndices, RingPositions, Suppression } from "../ring/snapshot.ts";
+import type { Ring, RingIndices, RingPositions } from "../ring/snapshot.ts";
 import { NOTHING_WANTED } from "../ring/suppression.ts";
 import type { Attachment } from "../source/source.ts";
 import { type Inspection, newInspection } from "./inspect.ts";
-import { Judge, type JudgedQueue, type Judgement, type Moment } from "./judge.ts";
-import { type RingRates, RingSampler } from "./sampler.ts";
-
-/** One queue in a report. */
-export interface QueueRates extends RingRates, Judgement {
-  /** `qemu:4242/blk0:0`. */
-  readonly target: string;
-  readonly device: Device;
-  readonly queue: Queue;
-  /** The ring's; of a shared ring of Xen, what it is in a virtqueue's terms. */
-  readonly config: RingConfig;
-  readonly suppression: Suppression;
-}
+import { isSameSide, Judge, type JudgedQueue, type Moment } from "./judge.ts";
+import { QueueRow } from "./queue_row.ts";
+import type { RingRates } from "./ring_rates.ts";
+import { RingSampler } from "./sampler.ts";
 
 /** A queue whose ring can be read. */
 export class FollowedQueue implements JudgedQueue {
   /** The last reading that a report was made of. */
   indices: RingIndices | null = null;
-  /** The last report, while the queue is idle; and when all of the ring was read. */
-  #idle: Writable<QueueRates> | null = null;
-  #read = -Infinity;
+  readonly row: QueueRow;
 
   constructor(
     readonly selected: SelectedQueue,
@@ -47,7 +35,13 @@ export class FollowedQueue implements JudgedQueue {
     readonly sampler = new RingSampler(ring.config),
     readonly judge = new Judge(),
     readonly inspection: Inspection = newInspection(),
-  ) {}
+  ) {
+    const first = { rates: UNREAD, judgement: { verdict: null, evidence: [] } };
+    this.row = new QueueRow(selected, ring.config, sampler, {
+      ...first,
+      suppression: NOTHING_WANTED,
+    });
+  }
 
   get findings(): readonly Finding[] {
     return this.inspection.lasting;
@@ -61,58 +55,24 @@ export class FollowedQueue implements JudgedQueue {
     return { kick, call: readNotifier(this.sys, pid, callFd) };
   }
 
-  /**
-   * A last reading, and what came of all since the last report. Of a queue that is idle and stays so
-   * it is the object of the report before, brought up to date; flags and event indices of such a queue
-   * are read once a second.
-   */
-  report(moment: Moment): QueueRates {
-    const idle = this.#stillIdle(moment);
-    if (idle !== null) return idle;
+  /** A whole reading, and what came of all since the last: `row` says it then. */
+  report(moment: Moment): void {
     const { ring, sampler } = this;
-    const { target, device, queue } = this.selected;
     const indices = ring.indices();
     this.indices = indices;
     if (indices !== null) fillPositions(POSITIONS, indices, ring.config.size);
     sampler.observe(indices === null ? null : POSITIONS, moment.now);
     const rates = sampler.report(moment.now, indices);
-    const { verdict, evidence } = this.judge.judge(rates, this, moment);
-    // Member by member: a spread costs more than all of the reading.
-    const report = {
-      elapsed: rates.elapsed,
-      samples: rates.samples,
-      indices,
-      availableRate: rates.availableRate,
-      usedRate: rates.usedRate,
-      usedAverage: rates.usedAverage,
-      inFlightWorst: rates.inFlightWorst,
-      gap: rates.gap,
-      waiting: rates.waiting,
-      oldest: rates.oldest,
-      verdict,
-      evidence,
-      target,
-      device,
-      queue,
-      config: ring.config,
-      suppression: indices === null ? NOTHING_WANTED : ring.suppression(indices),
-    };
-    this.#read = moment.now;
-    this.#idle = isAtRest(report) ? report : null;
-    return report;
+    const judgement = this.judge.judge(rates, this, moment);
+    const suppression = indices === null ? NOTHING_WANTED : ring.suppression(indices);
+    this.row.last = { rates, judgement, suppression };
   }
 
-  #stillIdle({ now, halted }: Moment): QueueRates | null {
-    const report = this.#idle;
-    if (report === null || now - this.#read >= FULL || halted !== null) return null;
-    if (this.findings.length > 0 || !this.ring.positions(POSITIONS)) return null;
-    this.sampler.observe(POSITIONS, now);
-    const still = this.sampler.reportStill(now);
-    if (still === null) return null;
-    report.elapsed = still.elapsed;
-    report.samples = still.samples;
-    report.usedAverage = still.usedAverage;
-    return report;
+  /** Whether the ring says what it said when it was reported on last. */
+  isAsBefore(): boolean {
+    const [before, now] = [this.indices, this.ring.indices()];
+    return before !== null && now !== null && isSameSide(before.used, now.used) &&
+      isSameSide(before.available, now.available);
   }
 
   /** The same queue as the guest describes it now; its history stays. */
@@ -122,15 +82,19 @@ export class FollowedQueue implements JudgedQueue {
   }
 }
 
-type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
-
-/** Milliseconds between two whole readings of an idle queue. */
-const FULL = 1000;
-
-/** Whether nothing is with the device, and nothing moved. */
-function isAtRest({ verdict, indices, availableRate, usedRate }: QueueRates): boolean {
-  return verdict === "idle" && indices?.inFlight === 0 && availableRate === 0 && usedRate === 0;
-}
+/** Before the first reading. */
+const UNREAD: RingRates = {
+  elapsed: 0,
+  samples: 0,
+  indices: null,
+  availableRate: null,
+  usedRate: null,
+  usedAverage: null,
+  inFlightWorst: 0,
+  gap: false,
+  waiting: 0,
+  oldest: null,
+};
 
 /** Filled and used at once. */
 const POSITIONS: RingPositions = { available: 0, used: 0, inFlight: 0, exact: true };

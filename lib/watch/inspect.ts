@@ -39,23 +39,44 @@ export function newInspection(): Inspection {
 export class Inspector {
   #next = 0;
   #rest = 0;
+  #rings: readonly Inspected[] = [];
+  /** Places of the rings in which the last look found something. */
+  readonly #suspects = new Set<number>();
 
   /**
    * Looks at some of `rings`, those first where something was found. `clock` is a steady clock in
-   * milliseconds.
+   * milliseconds. Gives the places of those where the look changed what lasts.
    */
-  look(rings: readonly Inspected[], clock: () => number): void {
+  look(rings: readonly Inspected[], clock: () => number): number[] {
     const start = clock();
-    if (start < this.#rest || rings.length === 0) return;
+    if (start < this.#rest || rings.length === 0) return [];
     const end = start + LONGEST;
-    for (const one of rings) {
-      if (one.inspection.last.length > 0 && clock() < end) inspect(one);
-    }
+    if (rings !== this.#rings) this.#begin(rings);
+    const changed: number[] = [];
+    for (const place of this.#suspects) if (clock() < end) this.#inspect(place, changed);
     for (let turn = 0; turn < rings.length && clock() < end; turn++) {
-      const one = rings[this.#next++ % rings.length];
-      if (one.inspection.last.length === 0 && !isEmpty(one)) inspect(one);
+      const place = this.#next++ % rings.length;
+      if (!this.#suspects.has(place) && !isEmpty(rings[place])) this.#inspect(place, changed);
     }
     this.#rest = clock() + (clock() - start) / SHARE;
+    return changed;
+  }
+
+  #begin(rings: readonly Inspected[]): void {
+    this.#rings = rings;
+    this.#suspects.clear();
+    rings.forEach(({ inspection }, place) => {
+      if (inspection.last.length > 0) this.#suspects.add(place);
+    });
+  }
+
+  #inspect(place: number, changed: number[]): void {
+    const one = this.#rings[place];
+    const { lasting } = one.inspection;
+    inspect(one);
+    if (one.inspection.lasting !== lasting) changed.push(place);
+    if (one.inspection.last.length > 0) this.#suspects.add(place);
+    else this.#suspects.delete(place);
   }
 }
 

@@ -13,7 +13,7 @@ import type { SelectedQueue } from "../guest/select.ts";
 import type { RingConfig } from "../ring/config.ts";
 import type { RingIndices, RingSide } from "../ring/snapshot.ts";
 import { diagnose, type Diagnosis, type NotifierReading, type Verdict } from "../ring/stall.ts";
-import type { RingRates } from "./sampler.ts";
+import type { RingRates } from "./ring_rates.ts";
 
 /** A queue's state in a report. */
 export interface Judgement {
@@ -86,6 +86,14 @@ export class Judge {
     return judgement;
   }
 
+  /** When the judgement may be another without anything having moved; Infinity where it can not. */
+  get due(): number {
+    const settled = this.#since + STILL;
+    const said = this.#said;
+    if (said === null || !(said.now >= settled)) return settled;
+    return said.selected.queue.notifier === undefined ? Infinity : said.now + FRESH;
+  }
+
   /** Whether the used index has moved. */
   #follow(rates: RingRates, now: number): boolean {
     const { indices } = rates;
@@ -145,15 +153,18 @@ function isSame(
   soon: boolean,
 ): boolean {
   if (said.indices === null || indices === null) return false;
-  return now - said.now < FRESH && said.soon === soon && said.selected === selected &&
+  const fresh = selected.queue.notifier === undefined || now - said.now < FRESH;
+  return fresh && said.soon === soon && said.selected === selected &&
     said.findings === findings && said.halted === halted &&
     isSameSide(said.indices.used, indices.used) &&
     isSameSide(said.indices.available, indices.available);
 }
 
-function isSameSide(a: RingSide, b: RingSide): boolean {
-  return a.index === b.index && a.flags === b.flags && a.event === b.event && a.wrap === b.wrap &&
-    a.eventWrap === b.eventWrap;
+/** Whether a side stands where it did, and says what it said. */
+export function isSameSide(a: RingSide, b: RingSide): boolean {
+  return a === b ||
+    a.index === b.index && a.flags === b.flags && a.event === b.event && a.wrap === b.wrap &&
+      a.eventWrap === b.eventWrap;
 }
 
 /** By what was seen in between, too: an index may have come round to where it was. */

@@ -25,35 +25,9 @@ import type { RingConfig } from "../ring/config.ts";
 import { positionModulus } from "../ring/positions.ts";
 import type { RingIndices, RingPositions } from "../ring/snapshot.ts";
 import { AgeTracker } from "./age.ts";
-
-/** What happened to a ring between two reports. */
-export interface RingRates {
-  /** Milliseconds that the report covers. */
-  readonly elapsed: number;
-  /** Readings in it. */
-  readonly samples: number;
-  /** The last reading; null where the ring could not be read. */
-  readonly indices: RingIndices | null;
-  /** Buffers (split) or slots (packed) made available per second; null where most of the time is a gap. */
-  readonly availableRate: number | null;
-  /** The same, used. */
-  readonly usedRate: number | null;
-  /** {@linkcode usedRate} since the first reading, without the gaps; null where nothing is known. */
-  readonly usedAverage: number | null;
-  /** Most that were with the device at a reading. */
-  readonly inFlightWorst: number;
-  /** Some of the time was too long to count in: see the module's text. */
-  readonly gap: boolean;
-  /** Milliseconds since the device last used a buffer, while at least one was with it; else 0. */
-  readonly waiting: number;
-  /**
-   * Milliseconds that the oldest request has been with the device, at least; 0 where there is none,
-   * null where the ring could not be read. A lower bound: exact to the time between two readings
-   * where the device works in order. Where a packed ring's device position is a guess (`exact` is
-   * false) it is {@linkcode waiting}. After a gap the count starts anew.
-   */
-  readonly oldest: number | null;
-}
+import { perSecond, type RingRates } from "./ring_rates.ts";
+import type { RoundLog } from "./round_log.ts";
+import { type Counted, SortedTimes } from "./sorted_times.ts";
 
 /** Part of M that a ring should move at most between two readings. */
 const STRIDE = 1 / 8;
@@ -63,15 +37,6 @@ const BELIEVED = 1 / 2;
 const DOUBT = 1 / 8;
 /** How much rate and doubt of the report before count: what lapped then is not believed at once. */
 const MEMORY = 1 / 2;
-
-/**
- * Times between readings are sorted by length, so that a report judges all of one kind by the longest
- * among them: class n holds [2^n, 2^(n+1)) sixteenths of a millisecond.
- */
-const CLASSES = 16;
-const PER_MILLISECOND = 16;
-/** Numbers that each class holds. */
-const [TIME, AVAILABLE, USED, LONGEST, FIELDS] = [0, 1, 2, 3, 4];
 
 /**
  * Everything that is kept of a ring, as numbers side by side: ten thousand rings are read in a
@@ -109,20 +74,22 @@ const enum At {
   size,
 }
 
-/** What times of a ring that stands still are sorted into: none of them. */
-const UNSORTED = new Float64Array(0);
-
 /** Follows one ring. Taking a reading allocates nothing. */
 export class RingSampler {
   readonly #modulus: number;
   readonly #age = new AgeTracker();
   readonly #at = new Float64Array(At.size);
-  /** The classes of times; made at the first movement, since most of many rings stand still. */
-  #spans = UNSORTED;
+  /** Made at the first movement, since most of many rings stand still. */
+  #times: SortedTimes | null = null;
   #known = false;
   #exact = true;
   /** Something moved in this report's time: else there is nothing sorted. */
   #moved = false;
+  /** In the report before nothing did, and that is sure. */
+  #stood = false;
+  /** Where the ring rests: the rounds in which it stood, and how many reports there were before. */
+  #resting: RoundLog | null = null;
+  #restedFrom = 0;
 
   constructor(config: RingConfig) {
     this.#modulus = positionModulus(config);
@@ -162,7 +129,7 @@ export class RingSampler {
     at[At.totalUsed] += used;
     at[At.totalTime] += time;
     const known = time > all / 2 ? time : 0;
-    const waiting = this.#waiting(now);
+    const gap = at[At.far] > 0 || doubtful || time < all * (1 - 1e-9);
     const rates = {
       elapsed: Number.isNaN(at[At.start]) ? 0 : now - at[At.start],
       samples: at[At.samples],
@@ -171,29 +138,78 @@ export class RingSampler {
       usedRate: perSecond(used, known),
       usedAverage: perSecond(at[At.totalUsed], at[At.totalTime]),
       inFlightWorst: at[At.worst],
-      gap: at[At.far] > 0 || doubtful || time < all * (1 - 1e-9),
-      waiting,
-      oldest: !this.#known ? null : this.#exact ? this.#age.oldest(now) : waiting,
+      gap,
+      waiting: this.waiting(now),
+      oldest: this.oldest(now),
     };
+    this.#stood = !this.#moved && known > 0;
     this.#restart(now);
     return rates;
   }
 
   /**
-   * The same, in short and without making anything, where nothing moved and that is sure: what is left
-   * to tell, valid until the next call. Null elsewhere; then `report` is to be asked.
+   * Lets the ring rest from the log's last report on, if nothing moved in that report and nothing is in
+   * doubt: as long as it is at each round where it was, it need not be observed. False where it can not
+   * rest. `resume` must come before it is observed or reported on again.
    */
-  reportStill(now: number): StillRates | null {
+  rest(log: RoundLog): boolean {
     const at = this.#at;
-    const sure = !this.#moved && this.#known && at[At.far] === 0 && this.#doubt() <= DOUBT &&
-      this.#rate() * at[At.stillLongest] < this.#modulus * BELIEVED;
-    if (!sure) return null;
-    at[At.totalTime] += at[At.still];
-    STILL.elapsed = now - at[At.start];
-    STILL.samples = at[At.samples];
-    STILL.usedAverage = perSecond(at[At.totalUsed], at[At.totalTime]);
-    this.#restart(now);
-    return STILL;
+    const quiet = this.#known && this.#stood && at[At.rateBefore] === 0;
+    if (quiet) [this.#resting, this.#restedFrom] = [log, log.reports];
+    return quiet;
+  }
+
+  /**
+   * As if it had been observed at each round since it rests, and reported on in each report. What doubt
+   * there was of it when it came to rest was too small to count.
+   */
+  resume(): void {
+    const log = this.#resting;
+    if (log === null) return;
+    const at = this.#at;
+    const reports = log.reports - this.#restedFrom;
+    at[At.totalTime] += this.#restedTime(log);
+    at[At.all] = at[At.still] = log.time - (reports > 0 ? log.start : at[At.time]);
+    at[At.start] = log.start;
+    at[At.samples] = at[At.count] = log.count;
+    at[At.worst] = log.count > 0 ? at[At.inFlight] : 0;
+    at[At.shortElapsed] = log.short;
+    at[At.stillLongest] = log.longest;
+    at[At.elapsed] = log.elapsed;
+    at[At.time] = log.time;
+    this.#resting = null;
+  }
+
+  /** The positions that were observed last. */
+  get available(): number {
+    return this.#at[At.available];
+  }
+
+  get used(): number {
+    return this.#at[At.used];
+  }
+
+  /** What the last report says of all rings that rest; null where this one does not. */
+  get resting(): RoundLog["said"] | null {
+    return this.#resting === null ? null : this.#resting.said;
+  }
+
+  /** {@linkcode RingRates.usedAverage} of a ring that rests, as of the last report. */
+  get usedAverage(): number | null {
+    const log = this.#resting;
+    const rested = log === null ? 0 : this.#restedTime(log);
+    return perSecond(this.#at[At.totalUsed], this.#at[At.totalTime] + rested);
+  }
+
+  /** {@linkcode RingRates.waiting} */
+  waiting(now: number): number {
+    const at = this.#at;
+    return this.#known && at[At.inFlight] > 0 ? Math.max(0, now - at[At.usedMoved]) : 0;
+  }
+
+  /** {@linkcode RingRates.oldest} */
+  oldest(now: number): number | null {
+    return !this.#known ? null : this.#exact ? this.#age.oldest(now) : this.waiting(now);
   }
 
   /** Milliseconds between two readings that this ring wants now; Infinity where it stands still. */
@@ -255,34 +271,20 @@ export class RingSampler {
   }
 
   #sort(elapsed: number, longest: number, available: number, used: number): void {
-    const sixteenths = Math.min(longest * PER_MILLISECOND, 1 << 30);
-    const size = Math.min(CLASSES - 1, Math.max(0, 31 - Math.clz32(sixteenths)));
-    const span = size * FIELDS;
-    if (this.#spans === UNSORTED) this.#spans = new Float64Array(CLASSES * FIELDS);
-    const spans = this.#spans;
-    spans[span + TIME] += elapsed;
-    spans[span + AVAILABLE] += available;
-    spans[span + USED] += used;
-    if (longest > spans[span + LONGEST]) spans[span + LONGEST] = longest;
+    const times = this.#times ??= new SortedTimes();
+    times.add(elapsed, longest, available, used);
   }
 
   /** Time, and movement in it, of the classes in which the rate carries a position less than `limit`. */
   #believed(limit: number): Counted {
     const at = this.#at;
     const rate = this.#rate();
-    if (!this.#moved) {
-      return counted(rate * at[At.stillLongest] < limit ? at[At.still] : 0, 0, 0);
-    }
+    COUNTED.time = rate * at[At.stillLongest] < limit ? at[At.still] : 0;
+    COUNTED.available = COUNTED.used = 0;
+    if (!this.#moved) return COUNTED;
     this.#sort(at[At.still], at[At.stillLongest], 0, 0);
-    let [time, available, used] = [0, 0, 0];
-    const spans = this.#spans;
-    for (let span = 0; span < spans.length; span += FIELDS) {
-      if (rate * spans[span + LONGEST] >= limit) continue;
-      time += spans[span + TIME];
-      available += spans[span + AVAILABLE];
-      used += spans[span + USED];
-    }
-    return counted(time, available, used);
+    this.#times?.believed(rate, limit, COUNTED);
+    return COUNTED;
   }
 
   #rate(): number {
@@ -298,47 +300,21 @@ export class RingSampler {
     return at[At.count] > 0 ? Math.max(before, at[At.far] / at[At.count]) : before;
   }
 
-  #waiting(now: number): number {
-    const at = this.#at;
-    return this.#known && at[At.inFlight] > 0 ? Math.max(0, now - at[At.usedMoved]) : 0;
+  /** Milliseconds of whole reports in which it has rested. */
+  #restedTime(log: RoundLog): number {
+    return log.reports > this.#restedFrom ? log.start - this.#at[At.time] : 0;
   }
 
   #restart(now: number): void {
     const at = this.#at;
     if (at[At.shortElapsed] > 0) at[At.rateBefore] = at[At.shortMoved] / at[At.shortElapsed];
     at[At.doubtBefore] = this.#doubt();
-    if (this.#moved) this.#spans.fill(0);
+    if (this.#moved) this.#times?.clear();
     this.#moved = false;
     at.fill(0, At.samples, At.rateBefore);
     at[At.start] = now;
   }
 }
 
-/** What there is to say of a ring that stood still. */
-export type StillRates = Pick<RingRates, "elapsed" | "samples" | "usedAverage">;
-
-/** One for all: it is read at once. */
-const STILL: { -readonly [Name in keyof StillRates]: StillRates[Name] } = {
-  elapsed: 0,
-  samples: 0,
-  usedAverage: null,
-};
-
-/** What is believed of a report's time. */
-interface Counted {
-  time: number;
-  available: number;
-  used: number;
-}
-
 /** One for all: it is read at once. */
 const COUNTED: Counted = { time: 0, available: 0, used: 0 };
-
-function counted(time: number, available: number, used: number): Counted {
-  [COUNTED.time, COUNTED.available, COUNTED.used] = [time, available, used];
-  return COUNTED;
-}
-
-function perSecond(count: number, milliseconds: number): number | null {
-  return milliseconds > 0 ? count * 1000 / milliseconds : null;
-}

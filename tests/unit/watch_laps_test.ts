@@ -7,7 +7,8 @@ import fc from "fast-check";
 import type { RingConfig } from "../../lib/ring/config.ts";
 import { positionModulus } from "../../lib/ring/positions.ts";
 import { distance } from "../../lib/watch/distance.ts";
-import { type RingRates, RingSampler } from "../../lib/watch/sampler.ts";
+import type { RingRates } from "../../lib/watch/ring_rates.ts";
+import { RingSampler } from "../../lib/watch/sampler.ts";
 
 const CONFIGS = ([["packed", 16], ["packed", 64], ["packed", 256], ["split", 256]] as const).map((
   [format, size],

@@ -2,7 +2,8 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { RingConfig, RingFormat } from "../../lib/ring/config.ts";
 import { positionModulus } from "../../lib/ring/positions.ts";
 import type { RingPositions } from "../../lib/ring/snapshot.ts";
-import { type RingRates, RingSampler } from "../../lib/watch/sampler.ts";
+import type { RingRates } from "../../lib/watch/ring_rates.ts";
+import { RingSampler } from "../../lib/watch/sampler.ts";
 
 function config(format: RingFormat, size: number): RingConfig {
   const addresses = { descriptor: 0n, driver: 0n, device: 0n };

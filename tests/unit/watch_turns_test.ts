@@ -1,5 +1,6 @@
 /** Following rings leaves a turn to everything else, however busy it is. */
 import { assert } from "@std/assert";
+import { RingBoard } from "../../lib/watch/board.ts";
 import { Rounds } from "../../lib/watch/rounds.ts";
 
 for (const fast of [false, true]) {
@@ -11,7 +12,7 @@ for (const fast of [false, true]) {
     const timer = setTimeout(() => fired = true, 5);
     const begin = performance.now();
     // Its end is past already, as it is when a report took longer than the interval.
-    while (!fired && performance.now() - begin < 5000) await rounds.until(begin, []);
+    while (!fired && performance.now() - begin < 5000) await rounds.until(begin, new RingBoard([]));
     clearTimeout(timer);
     assert(fired);
   });
