@@ -10,7 +10,7 @@ import { breathe } from "../../lib/dump/replace_file.ts";
 import { guestTarget } from "../../lib/guest/select.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import type { Attachment } from "../../lib/source/source.ts";
-import type { Context } from "../context.ts";
+import { type Context, widthOf } from "../context.ts";
 import { type AttachFlags, openOptions } from "../options.ts";
 import { withProgress } from "../progress.ts";
 import { carveJson, carvePlain, type CarveReport, carveText } from "../render/carve.ts";
@@ -43,7 +43,7 @@ export async function findCarved(
   const report: CarveReport = { target: place, carving, rings, attachment, milliseconds };
   if (options.json) await context.print(carveJson(report, Date.now()));
   else if (rings.length > 0) {
-    await context.print(options.plain ? carvePlain(report) : carveText(report));
+    await context.print(options.plain ? carvePlain(report) : carveText(report, widthOf(context)));
   }
   if (options.output !== undefined) {
     const text = new TextEncoder().encode(carvedLayout(place, memory, rings));

@@ -7,8 +7,10 @@ import { hex } from "../../lib/address.ts";
 import type { Carving } from "../../lib/carve/carve.ts";
 import type { NamedRing } from "../../lib/carve/names.ts";
 import type { Attachment } from "../../lib/source/source.ts";
+import { fitTable, widest } from "./fit.ts";
 import { jsonLine, timeText } from "./json.ts";
-import { type Cell, renderPlain, renderTable, type Table } from "./table.ts";
+import { wrap } from "./line.ts";
+import { type Cell, cellText, renderPlain, renderTable, type Table } from "./table.ts";
 
 /** Everything that there is to show. */
 export interface CarveReport {
@@ -38,10 +40,27 @@ const COLUMNS = [
 /** Characters of a request in the table. */
 const REQUEST_WIDTH = 48;
 
-/** A row per ring, best first. */
-export function carveText(report: CarveReport): string {
-  return renderTable(table(report, REQUEST_WIDTH));
+/** Columns that a narrow terminal does without, first to go first. */
+const SPARE = ["KNOWN AS", "IN FLIGHT", "DESCRIPTORS"];
+/** Columns whose texts are long: they go below their ring's row where they do not fit beside it. */
+const BELOW = 2;
+
+/** A row per ring, best first, at most `width` wide where that can be. */
+export function carveText(report: CarveReport, width = Infinity): string {
+  const { columns, rows } = table(report, REQUEST_WIDTH);
+  const wide = renderTable({ columns, rows });
+  if (widest(wide) <= width) return wide;
+  const short = {
+    columns: columns.slice(0, -BELOW),
+    rows: rows.map((row) => row.slice(0, -BELOW)),
+  };
+  const [head, ...lines] = fitTable(short, width, SPARE).split("\n");
+  const below = rows.map((row) => row.slice(-BELOW).map(cellText).filter((text) => text !== ""));
+  const indented = (text: string) => wrap(text, width - INDENT.length).map((line) => INDENT + line);
+  return [head, ...lines.flatMap((line, n) => [line, ...below[n].flatMap(indented)])].join("\n");
 }
+
+const INDENT = "      ";
 
 /** The same for scripts: nothing cut. */
 export function carvePlain(report: CarveReport): string {

@@ -1,6 +1,7 @@
 /** What a person reads on a terminal of 80 columns. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { stripAnsiCode } from "../../cli/render/colors.ts";
+import { carveText } from "../../cli/render/carve.ts";
 import { configText } from "../../cli/render/config.ts";
 import { doctorText } from "../../cli/render/doctor.ts";
 import { findText } from "../../cli/render/find.ts";
@@ -8,6 +9,7 @@ import { widest, wrapTable } from "../../cli/render/fit.ts";
 import { ringText } from "../../cli/render/ring_text.ts";
 import type { Device, Guest } from "../../lib/guest/guest.ts";
 import { reportRing } from "../../lib/guest/ring_report.ts";
+import { arpPacket, carveAll, carveMemory, workRing } from "../support/carve_guest.ts";
 import { PLACE, queuePair } from "../support/queue_pair.ts";
 
 const COLUMNS = 80;
@@ -97,4 +99,24 @@ Deno.test("notes of find and remedies of doctor are broken between words", () =>
   const told = stripAnsiCode(doctorText(checks, COLUMNS));
   assert(widest(told) <= COLUMNS, told);
   assertStringIncludes(told, "\n[1] it has no QMP monitor");
+});
+
+Deno.test("find --carve puts what is long below its ring on a narrow terminal", () => {
+  const memory = carveMemory();
+  const rx = workRing(memory, { layout: "packed", size: 64, descriptor: 0x100000n });
+  for (let n = 0; n < 20; n++) rx.run({ room: [1536], answer: arpPacket(1) });
+  const carving = carveAll(memory);
+  const { rings } = carving;
+  const report = {
+    target: "core:vm.dump",
+    carving,
+    rings,
+    attachment: { devices: [] },
+    milliseconds: 1,
+  };
+  const wide = stripAnsiCode(carveText(report));
+  assert(widest(wide) > COLUMNS, wide);
+  const narrow = stripAnsiCode(carveText(report, COLUMNS));
+  assert(widest(narrow) <= COLUMNS, narrow);
+  assertStringIncludes(narrow, "\n      rx 42 bytes: ARP");
 });
