@@ -131,6 +131,12 @@ Deno.test("of segments that overlap the one that starts later keeps what is its 
   assertEquals(notes(file).length, 2);
 });
 
+Deno.test("a segment that another hides to its last byte is none", () => {
+  const twice = elfCore([{ ...HIGH, bytes: page(1) }, HIGH, LOW]);
+  assertEquals(shape(twice).length, 2);
+  assertEquals(shape(twice).every((one) => one.endsWith("+4096")), true, `${shape(twice)}`);
+});
+
 Deno.test("notes have an end, whatever the file", () => {
   const many = Array.from({ length: 1000 }, () => ({ ...LOW, offset: 1n << 40n }));
   assertEquals(notes(elfCore(many)).length, MAX_NOTES);

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { zstdCompressSync } from "node:zlib";
 import { isFlattened, unflatten } from "../../lib/core/flattened.ts";
 import { KdumpBacking } from "../../lib/core/kdump.ts";
-import { isKdump } from "../../lib/core/kdump_header.ts";
+import { isKdump, parseKdumpHeader } from "../../lib/core/kdump_header.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import {
   cut,
@@ -129,6 +129,18 @@ Deno.test("kdump: a broken block is EIO for its page alone", () => {
     const wanted = ["EIO", "EIO", "EOPNOTSUPP"][number] ?? bytes;
     assertEquals(read(backing, number), wanted, `page ${number}`);
   }
+});
+
+Deno.test("kdump: no room is made for a block that is larger than a packed page can be", () => {
+  const file = FILE.slice();
+  const { descriptors } = parseKdumpHeader(readerOf(file));
+  new DataView(file.buffer).setUint32(descriptors + 8, 0xffff_ffff, true);
+  const reader = readerOf(file);
+  const backing = new KdumpBacking(reader);
+  reader.reads.length = 0;
+  assertEquals(read(backing, 0), "EIO");
+  assertEquals(read(backing, 1), PAGES[1].bytes);
+  assert(Math.max(...reader.reads) <= 1024 * 24, `${reader.reads}`);
 });
 
 /** A page in every form that packers have, by the libraries that they use. */
