@@ -4,6 +4,8 @@ import { zstdCompressSync } from "node:zlib";
 import { isFlattened, unflatten } from "../../lib/core/flattened.ts";
 import { KdumpBacking } from "../../lib/core/kdump.ts";
 import { isKdump, parseKdumpHeader } from "../../lib/core/kdump_header.ts";
+import { unpackLzo1x } from "../../lib/core/lzo1x.ts";
+import { unpackSnappy } from "../../lib/core/snappy.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import {
   cut,
@@ -155,6 +157,20 @@ const FORMS: readonly KdumpPage[] = [
 Deno.test("kdump: pages packed by LZO, snappy and zstd", () => {
   const backing = open(kdump(FORMS, 8));
   for (const { number, bytes, stored } of FORMS) assertEquals(read(backing, number), bytes, stored);
+});
+
+Deno.test("kdump: a sound stream that ends before the page does is none of it", () => {
+  // Four literals, and the end.
+  const lzo = Uint8Array.of(17 + 4, 1, 2, 3, 4, 0x11, 0, 0);
+  assertEquals([4, 5].map((size) => unpackLzo1x(lzo, new Uint8Array(size))), [true, false]);
+  // The length of the whole, and four literals.
+  const snappy = (length: number) => Uint8Array.of(length, 3 << 2, 1, 2, 3, 4);
+  assertEquals([3, 4, 5].map((length) => unpackSnappy(snappy(length), new Uint8Array(4))), [
+    false,
+    true,
+    false,
+  ]);
+  assertEquals(unpackSnappy(snappy(5), new Uint8Array(5)), false);
 });
 
 Deno.test("kdump: a packed page with any byte changed or missing is EIO, or a page", () => {
