@@ -171,6 +171,10 @@ Deno.test("kdump: a sound stream that ends before the page does is none of it", 
     false,
   ]);
   assertEquals(unpackSnappy(snappy(5), new Uint8Array(5)), false);
+  // One literal, and four bytes from so far before.
+  const back = (distance: number) => Uint8Array.of(5, 0, 7, 1, distance);
+  const from = (distance: number) => unpackSnappy(back(distance), new Uint8Array(5));
+  assertEquals([0, 1, 2, 255].map(from), [false, true, false, false]);
 });
 
 Deno.test("kdump: a packed page with any byte changed or missing is EIO, or a page", () => {

@@ -40,6 +40,28 @@ Deno.test("NUMA nodes stay apart, a DIMM stands by itself", () => {
   ]);
 });
 
+Deno.test("ranges that follow one another are joined where they are one memory's, and only there", () => {
+  const line = (start: number, name: string, offset: number) => {
+    const hex = (value: number) => value.toString(16).padStart(16, "0");
+    return `  ${hex(start)}-${hex(start + 0xfff)} (prio 0, ram): ${name} @${hex(offset)}\n`;
+  };
+  const view = (...lines: string[]) =>
+    shown(`FlatView #0\n AS "memory", root: system\n${lines.join("")}`);
+  assertEquals(view(line(0, "a", 0), line(0x1000, "a", 0x1000)), ["0-2000 a@0 rw"]);
+  assertEquals(view(line(0, "a", 0), line(0x1000, "b", 0x1000)), [
+    "0-1000 a@0 rw",
+    "1000-2000 b@1000 rw",
+  ]);
+  assertEquals(view(line(0, "a", 0), line(0x1000, "a", 0x3000)), [
+    "0-1000 a@0 rw",
+    "1000-2000 a@3000 rw",
+  ]);
+  assertEquals(view(line(0, "a", 0), line(0x2000, "a", 0x1000)), [
+    "0-1000 a@0 rw",
+    "2000-3000 a@1000 rw",
+  ]);
+});
+
 Deno.test("of a whole answer only the address space memory counts; an ivshmem BAR is memory", () => {
   assertEquals(shown(fixture("mtree-whole.txt")), [
     "0-20000000 ram0@0 rw",
