@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ProtocolError } from "../../lib/errors.ts";
 import { answer, answers, count, text, unsigned64 } from "../../lib/wire/qmp/answer.ts";
-import { encodeCommand, parseMessage } from "../../lib/wire/qmp/message.ts";
+import { encodeCommand, parseJson, parseMessage } from "../../lib/wire/qmp/message.ts";
 import { recording } from "../support/monitor.ts";
 
 const encoded = (...args: Parameters<typeof encodeCommand>) =>
@@ -106,5 +106,14 @@ Deno.test("members of an answer are checked when they are read", () => {
     "qmp query-x missing: wanted a string, got undefined",
     "qmp query-x answer: wanted an object, got a list",
     "qmp query-x answer: wanted at most 4 items, got 5",
+  ]);
+});
+
+Deno.test("the first integer that a double can not hold is exact, too", () => {
+  const values = ["9007199254740991", "9007199254740993", "18446744073709551615"];
+  assertEquals(values.map((digits) => parseJson(`{"a":${digits}}`)), [
+    { a: 9007199254740991 },
+    { a: 9007199254740993n },
+    { a: 18446744073709551615n },
   ]);
 });
