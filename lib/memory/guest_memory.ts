@@ -146,9 +146,8 @@ export class GuestMemory {
     return "ok";
   }
 
-  /** The region that holds all of a range that is not empty: mostly there is one. */
+  /** The region that holds all of a range: mostly there is one. */
   #within(address: bigint, length: bigint): Region | null {
-    if (length === 0n) return null;
     const region = this.table.at(address);
     return region !== null && address + length <= regionEnd(region) ? region : null;
   }

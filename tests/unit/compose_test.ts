@@ -77,6 +77,19 @@ Deno.test("an impossible segment says what is wrong with it", () => {
   assertThrows(() => place(segment(other, 0, 100, 4)), RangeError, "holds no memory");
   const high = { ...segment(other, 0, 0, 4), guest: guestAddress((1n << 64n) - 2n) };
   assertThrows(() => place(high), RangeError, "2^64");
+  const [top] = place({ ...high, guest: guestAddress((1n << 64n) - 4n) });
+  assertEquals([top.guest, top.length], [(1n << 64n) - 4n, 4n]);
+});
+
+Deno.test("what is left of a region has the user addresses of its own bytes", () => {
+  const user = 0x7000n as Region["user"];
+  const base = new RegionTable([{ ...region(0, 12, 1), user }]);
+  const other = new GuestMemory(new RegionTable([region(0, 4, 9)]));
+  const table = compose(base, place(segment(other, 4, 0, 4)), true);
+  const ends = table.regions.map((
+    { guest, length, user, offset },
+  ) => [guest, length, user, offset]);
+  assertEquals(ends, [[0n, 4n, 0x7000n, 0], [4n, 4n, null, 0], [8n, 4n, 0x7008n, 8]]);
 });
 
 Deno.test("replace is like painting over, whatever the order of regions", () => {

@@ -5,10 +5,12 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ADDRESS_LIMIT, guestAddress } from "../../lib/address.ts";
 import { GuestMemoryError } from "../../lib/errors.ts";
-import { BufferBacking, type WritableBacking } from "../../lib/memory/backing.ts";
+import { type Backing, BufferBacking, type WritableBacking } from "../../lib/memory/backing.ts";
 import { GuestMemory, WritableGuestMemory } from "../../lib/memory/guest_memory.ts";
 import type { Access, Region } from "../../lib/memory/region.ts";
 import { RegionTable } from "../../lib/memory/region_table.ts";
+
+fc.configureGlobal({ numRuns: 500 });
 
 /** Bytes per page of the backings here. */
 const PAGE = 16;
@@ -187,6 +189,10 @@ Deno.test("copy, bytes and status agree on what is there", () => {
       assertEquals(kind === "unreadable", want[missing] === "unreadable");
       assertThrows(() => guest.memory.bytes(address, length), GuestMemoryError);
     }
+    const there = missing < 0 ? want.length : missing;
+    const some = new Uint8Array(length);
+    assertEquals(guest.memory.copySome(address, some), there);
+    assertEquals([...some.subarray(0, there)], want.slice(0, there));
     const status = guest.memory.status(address, BigInt(length));
     const all = length > 0 ? !want.includes("hole") : guest.cell(address) !== "hole";
     const inside = address + BigInt(length) <= ADDRESS_LIMIT;
@@ -201,9 +207,10 @@ Deno.test("write writes all of it, or nothing where it may not", () => {
   fc.assert(fc.property(guest, asked, (guest, { before, length }) => {
     const address = startOf(guest, before);
     const was = cellsThere(guest, guest.start, Number(guest.end - guest.start));
-    const source = new Uint8Array(length).fill(0xa5);
+    const source = Uint8Array.from({ length }, (_, n) => (n * 5 + 3) & 0xff);
     const places = Array.from({ length }, (_, n) => address + BigInt(n));
-    const allowed = places.every((at) => at < ADDRESS_LIMIT && guest.writable(at));
+    const inside = address + BigInt(length) <= ADDRESS_LIMIT;
+    const allowed = inside && places.every((at) => guest.writable(at));
     const readable = places.every((at) => guest.cell(at) !== "unreadable");
     if (allowed && readable) {
       guest.memory.write(address, source);
@@ -217,9 +224,11 @@ Deno.test("write writes all of it, or nothing where it may not", () => {
   }));
 });
 
-Deno.test("a write past 2^64 writes nothing", () => {
+Deno.test("a write up to 2^64 writes all, and one past it nothing", () => {
   const guest = build([{ gap: 0, length: 32, offset: 0, bad: [], access: "rw" }], "end");
   const last = ADDRESS_LIMIT - 4n;
+  guest.memory.write(last, new Uint8Array(4).fill(0x5a));
+  assertEquals(cellsThere(guest, last, 4), [0x5a, 0x5a, 0x5a, 0x5a]);
   const error = assertThrows(() => guest.memory.write(last, new Uint8Array(8).fill(0xa5)));
   assertEquals((error as GuestMemoryError).kind, "overflow");
   assert(!cellsThere(guest, last, 4).includes(0xa5));
@@ -240,6 +249,31 @@ Deno.test("pages that can not be read come as one span", () => {
     { state, length },
   ) => [state, Number(length)]);
   assertEquals(states, [["bytes", 12], ["unreadable", 32], ["bytes", 20]]);
+});
+
+Deno.test("… but not where they can not be read for different reasons", () => {
+  const failing = (errno: string): Backing => ({
+    length: 16,
+    label: errno,
+    pageSize: PAGE,
+    copy: () => ({ length: 0, errno }),
+    live: () => null,
+    nextData: () => null,
+  });
+  const regions = ["EIO", "EIO", "EFAULT"].map((errno, n): Region => ({
+    guest: guestAddress(16 * n),
+    length: 16n,
+    backing: failing(errno),
+    offset: 0,
+    access: "ro",
+    name: errno,
+    user: null,
+  }));
+  const spans = [...new GuestMemory(new RegionTable(regions)).read(0n, 48n)];
+  assertEquals(spans.map((span) => [span.length, span.state === "unreadable" && span.errno]), [
+    [32n, "EIO"],
+    [16n, "EFAULT"],
+  ]);
 });
 
 Deno.test("a chunk of nothing would read for ever: it is the caller's mistake", () => {
