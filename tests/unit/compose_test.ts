@@ -46,6 +46,14 @@ Deno.test("a segment beyond storage keeps its source's holes", () => {
   assertEquals(picture(table, 12), "1111--22--33");
 });
 
+Deno.test("a part of a source is the bytes of that part", () => {
+  const counted = region(16, 8, 0);
+  new Uint8Array((counted.backing as BufferBacking).buffer).set([0, 1, 2, 3, 4, 5, 6, 7]);
+  const other = new GuestMemory(new RegionTable([counted]));
+  const table = compose(new RegionTable([region(0, 2, 9)]), place(segment(other, 2, 19, 4)), false);
+  assertEquals(picture(table, 8), "993456--");
+});
+
 Deno.test("in place of storage only with replace, which keeps both ends and their bytes", () => {
   const counted = region(0, 8, 1);
   new Uint8Array((counted.backing as BufferBacking).buffer).set([0, 1, 2, 3, 4, 5, 6, 7]);

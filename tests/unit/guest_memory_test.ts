@@ -229,9 +229,20 @@ Deno.test("a write up to 2^64 writes all, and one past it nothing", () => {
   const last = ADDRESS_LIMIT - 4n;
   guest.memory.write(last, new Uint8Array(4).fill(0x5a));
   assertEquals(cellsThere(guest, last, 4), [0x5a, 0x5a, 0x5a, 0x5a]);
+  assertEquals([guest.memory.status(last, 4n), guest.memory.status(last, 5n)], ["ok", "outside"]);
   const error = assertThrows(() => guest.memory.write(last, new Uint8Array(8).fill(0xa5)));
   assertEquals((error as GuestMemoryError).kind, "overflow");
   assert(!cellsThere(guest, last, 4).includes(0xa5));
+});
+
+Deno.test("a write across three regions puts each part where it belongs", () => {
+  const plans = [5, 7, 9].map((length): Plan => ({
+    ...{ gap: 0, length, offset: 3, bad: [], access: "rw" },
+  }));
+  const guest = build(plans, 0n);
+  const source = Uint8Array.from({ length: 19 }, (_, n) => 100 + n);
+  guest.memory.write(1n, source);
+  assertEquals(cellsThere(guest, 1n, 19), [...source]);
 });
 
 Deno.test("one page that can not be read hides no other, whatever the chunk", () => {
