@@ -6,7 +6,7 @@
  *  block 0            header                       block_size bytes a block
  *  1                  sub header                   sub_hdr_size blocks
  *  1 + sub            bitmap of pages that exist   bitmap_blocks / 2
- *                     bitmap of pages that are in the dump, as many
+ *                     bitmap of pages that are in the dump, as many: makedumpfile leaves some out
  *  1 + sub + bitmaps  a descriptor per dumped page, in order of page number
  * ```
  *
@@ -39,7 +39,10 @@ export class KdumpBacking implements Backing {
   readonly label: string;
   readonly pageSize: number;
   readonly #reader: Reader;
+  /** Pages that are in the dump. */
   readonly #bitmap: Uint8Array;
+  /** Pages that the guest has. */
+  readonly #memory: Uint8Array;
   /** How many pages are dumped before each byte of the bitmap. */
   readonly #rank: Uint32Array;
   readonly #descriptors: number;
@@ -57,17 +60,22 @@ export class KdumpBacking implements Backing {
     this.label = reader.label;
     this.pageSize = header.blockSize;
     this.#descriptors = header.descriptors;
-    this.#bitmap = new Uint8Array(header.bitmapLength);
-    const got = reader.readInto(header.bitmap, this.#bitmap);
-    if (got < header.bitmapLength) {
-      need(reader, "kdump", "page bitmap", header.bitmap, header.bitmapLength);
-    }
+    this.#bitmap = bitmapAt(reader, header.bitmap, header.bitmapLength);
+    this.#memory = bitmapAt(reader, header.memory, header.bitmapLength);
+    this.#memory.forEach((bits, n) => this.#memory[n] = bits | this.#bitmap[n]);
     this.#rank = ranks(this.#bitmap);
     const pages = Math.min(header.pages, header.bitmapLength * 8);
     this.length = pages * this.pageSize;
   }
 
-  /** Ranges of pages that are in the dump, in order; at most `limit`. */
+  /** How many pages the guest has, and how many of them were left out of the dump. */
+  get pages(): { all: number; leftOut: number } {
+    const count = (bitmap: Uint8Array) => bitmap.reduce((sum, byte) => sum + bits(byte), 0);
+    const all = count(this.#memory);
+    return { all, leftOut: all - count(this.#bitmap) };
+  }
+
+  /** Ranges of pages that the guest has, in order; at most `limit`. */
   runs(limit: number): PageRun[] {
     const list: PageRun[] = [];
     for (let extent = this.nextData(0); extent !== null && list.length < limit;) {
@@ -97,33 +105,30 @@ export class KdumpBacking implements Backing {
     return null;
   }
 
+  /** The guest's memory: a page of it that was left out of the dump can not be read, and is no hole. */
   nextData(offset: number): Extent | null {
     const end = this.length / this.pageSize;
     let page = Math.floor(offset / this.pageSize);
-    while (page < end && !this.#has(page)) page = this.#skip(page, end);
+    while (page < end && !has(this.#memory, page)) page = this.#skip(page, end);
     if (page >= end) return null;
     const first = page;
-    while (page < end && this.#has(page)) page += this.#allEight(page) ? 8 : 1;
+    while (page < end && has(this.#memory, page)) page += this.#allEight(page) ? 8 : 1;
     page = Math.min(page, end);
     return { start: Math.max(offset, first * this.pageSize), end: page * this.pageSize };
   }
 
   /** The next page, or the next byte of the bitmap where this one is empty. */
   #skip(page: number, end: number): number {
-    return (page & 7) === 0 && this.#bitmap[page >>> 3] === 0 ? Math.min(page + 8, end) : page + 1;
+    return (page & 7) === 0 && this.#memory[page >>> 3] === 0 ? Math.min(page + 8, end) : page + 1;
   }
 
   #allEight(page: number): boolean {
-    return (page & 7) === 0 && this.#bitmap[page >>> 3] === 0xff;
-  }
-
-  #has(page: number): boolean {
-    return (this.#bitmap[page >>> 3] >>> (page & 7) & 1) === 1;
+    return (page & 7) === 0 && this.#memory[page >>> 3] === 0xff;
   }
 
   /** A page's bytes, or the errno that says why there are none. */
   #page(page: number): Uint8Array | string {
-    if (!this.#has(page)) return "ENODATA";
+    if (!has(this.#bitmap, page)) return "ENODATA";
     const below = this.#bitmap[page >>> 3] & ((1 << (page & 7)) - 1);
     return this.#stored(this.#rank[page >>> 3] + bits(below));
   }
@@ -194,6 +199,16 @@ const UNPACK: { readonly [flag: number]: Unpack | undefined } = {
 function into(size: number, unpack: (page: Uint8Array) => boolean): Uint8Array | null {
   const page = new Uint8Array(size);
   return unpack(page) ? page : null;
+}
+
+function bitmapAt(reader: Reader, at: number, length: number): Uint8Array {
+  const bitmap = new Uint8Array(length);
+  if (reader.readInto(at, bitmap) < length) need(reader, "kdump", "page bitmap", at, length);
+  return bitmap;
+}
+
+function has(bitmap: Uint8Array, page: number): boolean {
+  return (bitmap[page >>> 3] >>> (page & 7) & 1) === 1;
 }
 
 function ranks(bitmap: Uint8Array): Uint32Array {

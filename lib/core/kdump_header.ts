@@ -20,6 +20,8 @@ const MAX_MAPNR_AT = 96;
 /** What the header says. Places are byte offsets, lengths bytes. */
 export interface KdumpHeader {
   readonly blockSize: number;
+  /** The bitmap of pages that the guest has; some may have been left out of the dump. */
+  readonly memory: number;
   /** The bitmap of pages that are in the dump. */
   readonly bitmap: number;
   readonly bitmapLength: number;
@@ -69,7 +71,8 @@ export function parseKdumpHeader(reader: Reader): KdumpHeader {
   const descriptors = first + 2 * bitmapLength;
   const version = header.getUint32(8, true);
   const pages = version >= 6 && form === 64 ? pageCount(reader, blockSize) : mapnr;
-  return { blockSize, bitmap: first + bitmapLength, bitmapLength, descriptors, pages };
+  const bitmap = first + bitmapLength;
+  return { blockSize, memory: first, bitmap, bitmapLength, descriptors, pages };
 }
 
 /** `max_mapnr_64` of the sub header, since version 6. */

@@ -50,9 +50,9 @@ export const coreSource: Source = {
 
 function attachCore(target: Target, options: AttachOptions): Attachment {
   using undo = new DisposableStack();
-  const { sys, layout, log } = options;
+  const { sys, layout } = options;
   const file = undo.use(openFile(sys, target.what));
-  const regions = regionsOf(file, (length) => undo.use(reopen(sys, file, length)), log);
+  const regions = regionsOf(file, (length) => undo.use(reopen(sys, file, length)), options);
   if (regions.length === 0) {
     throw refused(target.what, "it has no memory segment with a byte in it");
   }
@@ -91,7 +91,7 @@ function reopen(sys: Sys, file: FileBacking, length: number): FileBacking {
 function regionsOf(
   file: FileBacking,
   reopen: (length: number) => FileBacking,
-  log: (line: string) => void,
+  { log, notice = log }: AttachOptions,
 ): Region[] {
   const readInto = (offset: number, target: Uint8Array) => file.copy(offset, target).length;
   const reader: Reader = { size: file.length, label: file.label, readInto };
@@ -108,7 +108,12 @@ function regionsOf(
     throw refused(reader.label, "it is neither an ELF core nor a kdump-compressed dump");
   }
   log(`${reader.label}: kdump-compressed${flat ? ", flattened" : ""}`);
-  return kdumpRegions(new KdumpBacking(dump));
+  const backing = new KdumpBacking(dump);
+  const { all, leftOut } = backing.pages;
+  if (leftOut > 0) {
+    notice(`${reader.label}: ${leftOut} of ${all} pages were left out, and can not be read`);
+  }
+  return kdumpRegions(backing);
 }
 
 function refused(path: string, why: string): SourceError {

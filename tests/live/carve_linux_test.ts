@@ -11,6 +11,7 @@ import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import type { RingConfig } from "../../lib/ring/config.ts";
 import { coreSource } from "../../lib/source/core.ts";
 import type { Attachment } from "../../lib/source/source.ts";
+import { dumpGuest } from "../support/dump_guest.ts";
 import { sys } from "../support/host.ts";
 import {
   type GuestOptions,
@@ -131,8 +132,7 @@ for (const { name, options } of VARIANTS) {
     checkTypes(`${name}, live`, carving, told);
 
     const path = `${guest.directory}/vm.dump`;
-    const monitor = present(live.monitor);
-    await monitor.execute("dump-guest-memory", { paging: false, protocol: `file:${path}` });
+    await dumpGuest(present(live.monitor), path);
     const target = { scheme: "core", what: path, device: null, queue: null, text: "" };
     await using dump = await coreSource.attach(target, attachOptions());
     const dumped = run(dump.memory).carving;

@@ -7,7 +7,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import { openRing } from "../../lib/ring/ring.ts";
 import { coreSource } from "../../lib/source/core.ts";
-import type { Attachment, Monitor } from "../../lib/source/source.ts";
+import type { Attachment } from "../../lib/source/source.ts";
+import { dumpGuest } from "../support/dump_guest.ts";
 import { liveTest } from "../support/linux_guest.ts";
 import { qemuMissing, startBootSector } from "../support/qemu.ts";
 import { attachOptions, attachTo, present } from "../support/qemu_target.ts";
@@ -18,18 +19,6 @@ const PAGE = 4096;
 function attachCore(path: string, layout: string | null = null): Promise<Attachment> {
   const target = { scheme: "core", what: path, device: null, queue: null, text: `core:${path}` };
   return coreSource.attach(target, { ...attachOptions(), layout });
-}
-
-/** Dumps and waits until the dump is complete, which `detach` leaves to us. */
-async function dump(monitor: Monitor, args: Record<string, unknown>): Promise<void> {
-  await monitor.execute("dump-guest-memory", { paging: false, ...args });
-  for (let tries = 0; tries < 200; tries++) {
-    const { status } = await monitor.execute("query-dump") as { status: string };
-    if (status === "completed") return;
-    assert(status === "active", status);
-    await new Promise((done) => setTimeout(done, 20));
-  }
-  throw new Error("the dump did not end");
 }
 
 /** Compares all regions of a dump with live memory. Gives bytes compared and pages that differ. */
@@ -56,11 +45,11 @@ function alike(a: Uint8Array, b: Uint8Array, start: number): boolean {
 }
 
 const FORMS = [
-  { name: "elf", args: { format: "elf" } },
-  { name: "elf, detached", args: { format: "elf", detach: true } },
+  { name: "elf", args: { format: "elf", detach: false } },
+  { name: "elf, detached", args: { format: "elf" } },
   { name: "elf with paging", args: { format: "elf", paging: true } },
-  { name: "kdump-zlib", args: { format: "kdump-zlib" } },
-  { name: "kdump-zlib, detached", args: { format: "kdump-zlib", detach: true } },
+  { name: "kdump-zlib", args: { format: "kdump-zlib", detach: false } },
+  { name: "kdump-zlib, detached", args: { format: "kdump-zlib" } },
 ] as const;
 
 for (const memory of ["memfd", "unshared"] as const) {
@@ -72,7 +61,7 @@ for (const memory of ["memfd", "unshared"] as const) {
     for (const { name, args } of FORMS) {
       const path = `${guest.directory}/dump`;
       const start = performance.now();
-      await dump(monitor, { protocol: `file:${path}`, ...args });
+      await dumpGuest(monitor, path, args);
       const wrote = performance.now() - start;
       await using core = await attachCore(path);
       const { bytes, different } = compare(core.memory, live.memory);
@@ -94,7 +83,7 @@ liveTest("a dump of a part of memory, one cut short, and its rings", missing, as
   await monitor.execute("stop");
   const path = `${guest.directory}/part`;
   const range = { begin: 0x8000, length: 0x10000 };
-  await dump(monitor, { protocol: `file:${path}`, ...range });
+  await dumpGuest(monitor, path, range);
   {
     await using core = await attachCore(path);
     const [first] = core.memory.table.regions;
@@ -105,7 +94,7 @@ liveTest("a dump of a part of memory, one cut short, and its rings", missing, as
   }
 
   const whole = `${guest.directory}/whole`;
-  await dump(monitor, { protocol: `file:${whole}` });
+  await dumpGuest(monitor, whole);
   const layout = `${guest.directory}/layout.json`;
   const area = (address: bigint) => `0x${address.toString(16)}`;
   const { descriptor, driver, device, size } = ring;

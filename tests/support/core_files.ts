@@ -82,8 +82,15 @@ export interface KdumpPage {
   readonly packed?: Uint8Array;
 }
 
-/** A kdump of version 6. Pages of zeros are stored once, as QEMU and makedumpfile do. */
-export function kdump(pages: readonly KdumpPage[], mapnr: number): Uint8Array {
+/**
+ * A kdump of version 6. Pages of zeros are stored once, as QEMU and makedumpfile do. `leftOut` are
+ * pages that the guest has and that are not in the dump.
+ */
+export function kdump(
+  pages: readonly KdumpPage[],
+  mapnr: number,
+  leftOut: readonly number[] = [],
+): Uint8Array {
   const sorted = pages.toSorted((a, b) => a.number - b.number);
   const bitmapBlocks = Math.ceil(mapnr / 8 / PAGE);
   const descriptors = (2 + 2 * bitmapBlocks) * PAGE;
@@ -111,6 +118,7 @@ export function kdump(pages: readonly KdumpPage[], mapnr: number): Uint8Array {
       file[bitmap + (number >>> 3)] |= 1 << (number & 7);
     }
   }
+  for (const number of leftOut) file[2 * PAGE + (number >>> 3)] |= 1 << (number & 7);
   sorted.forEach((page, n) => {
     const at = descriptors + n * 24;
     const beyond = page.stored === "far" ? 1n << 40n : 0n;

@@ -59,6 +59,19 @@ Deno.test("kdump: a copy crosses pages and stops at the first that is missing", 
   assertEquals(target.subarray(PAGE - 100, 2 * PAGE - 100), page(2));
 });
 
+Deno.test("kdump: a page that was left out is memory that can not be read, and no hole", () => {
+  const backing = open(kdump(PAGES, 48, [3, 4, 30]));
+  assertEquals(backing.runs(10), [
+    { first: 0, end: 6 },
+    { first: 8, end: 24 },
+    { first: 30, end: 31 },
+    { first: 40, end: 41 },
+  ]);
+  assertEquals([3, 5, 30].map((number) => read(backing, number)), ["ENODATA", ZEROS, "ENODATA"]);
+  assertEquals(backing.pages, { all: NUMBERS.length + 3, leftOut: 3 });
+  assertEquals(backing.nextData(25 * PAGE), { start: 30 * PAGE, end: 31 * PAGE });
+});
+
 Deno.test("kdump: runs of pages are where data is", () => {
   const backing = open(FILE);
   assertEquals(backing.runs(10), [
