@@ -15,7 +15,7 @@ import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
 import { Generations } from "./generations.ts";
 import { type MapsEntry, readMaps } from "./proc_maps.ts";
 import { readDevices } from "./qemu_devices.ts";
-import { openMonitor, type QemuGuest } from "./qemu_guest.ts";
+import { ANSWERED_MS, openMonitor, type QemuGuest } from "./qemu_guest.ts";
 import { guessRanges, type GuestRange, readRanges } from "./qemu_layout.ts";
 import { denied, layoutSignature, openMemory, type QemuMemory } from "./qemu_memory.ts";
 import { assertRunning } from "./qemu_process.ts";
@@ -96,7 +96,8 @@ class QemuAttachment implements Attachment {
    */
   async refresh(): Promise<void> {
     this.#held.forget();
-    const reading = await read(this.guest, this.options, this.reading.guessed);
+    const { guessed } = this.reading;
+    const reading = await read(this.guest, this.options, guessed, !guessed);
     if (layoutSignature(reading.ranges, reading.entries) !== this.#held.now.signature) {
       this.#held.put(open(this.guest, reading, this.options));
       this.#view = this.#look();
@@ -118,7 +119,8 @@ class QemuAttachment implements Attachment {
 
   async #execute(command: string, args?: Record<string, unknown>): Promise<unknown> {
     assertRunning(this.options.sys, this.guest.process);
-    using monitor = await openMonitor(this.guest, this.options);
+    const patience = this.reading.guessed ? undefined : ANSWERED_MS;
+    using monitor = await openMonitor(this.guest, this.options, patience);
     return await monitor.execute(command, args);
   }
 }
@@ -128,11 +130,12 @@ async function read(
   guest: QemuGuest,
   options: AttachOptions,
   memoryIsEnough: boolean,
+  answered = false,
 ): Promise<Reading> {
   const { sys } = options;
   assertRunning(sys, guest.process);
   try {
-    return await ask(guest, options);
+    return await ask(guest, options, answered ? ANSWERED_MS : undefined);
   } catch (error) {
     // It may have ended while it was asked: that says more than a closed socket.
     assertRunning(sys, guest.process);
@@ -147,8 +150,12 @@ async function read(
   }
 }
 
-async function ask(guest: QemuGuest, options: AttachOptions): Promise<Reading> {
-  using monitor = await openMonitor(guest, options);
+async function ask(
+  guest: QemuGuest,
+  options: AttachOptions,
+  patience?: number,
+): Promise<Reading> {
+  using monitor = await openMonitor(guest, options, patience);
   const ranges = await readRanges(monitor);
   // After the addresses were asked for: what they point to is mapped by then.
   const entries = mapsOf(guest, options);

@@ -27,6 +27,8 @@ type Options = Pick<AttachOptions, "sys" | "signal" | "log">;
 
 /** Milliseconds to wait for the client of a taken monitor to leave, as another of us soon does. */
 const TAKEN_MS = 300;
+/** The same where it has answered us before: nobody holds it for good, but QEMU may be slow to see us go. */
+export const ANSWERED_MS = 3000;
 const TAKEN_STEP_MS = 5;
 
 /**
@@ -51,8 +53,15 @@ async function peerOf(path: string, options: Options): Promise<number> {
   return monitor.peer;
 }
 
-/** Opens the guest's monitor: the first that answers. Throws `SourceError` where none does. */
-export async function openMonitor(guest: QemuGuest, options: Options): Promise<QmpMonitor> {
+/**
+ * Opens the guest's monitor: the first that answers. One that is taken may be free within `patience`
+ * milliseconds. Throws `SourceError` where none answers.
+ */
+export async function openMonitor(
+  guest: QemuGuest,
+  options: Options,
+  patience: number = TAKEN_MS,
+): Promise<QmpMonitor> {
   const { sys, signal, log } = options;
   const { sockets, note } = guest.socket === null
     ? monitorSockets(sys, guest.process)
@@ -68,7 +77,7 @@ export async function openMonitor(guest: QemuGuest, options: Options): Promise<Q
   let first: unknown;
   for (const socket of sockets) {
     try {
-      if (socket.taken) await waitFree(guest.process, socket, options);
+      if (socket.taken) await waitFree(guest.process, socket, options, patience);
       return await connectMonitor(socket.path, { sys, signal });
     } catch (error) {
       signal?.throwIfAborted();
@@ -88,8 +97,9 @@ async function waitFree(
   process: QemuProcess,
   socket: MonitorSocket,
   options: Options,
+  patience: number,
 ): Promise<void> {
-  const end = performance.now() + TAKEN_MS;
+  const end = performance.now() + patience;
   while (performance.now() < end) {
     await new Promise((done) => setTimeout(done, TAKEN_STEP_MS));
     options.signal?.throwIfAborted();
