@@ -48,6 +48,7 @@ function checkSound(request: DecodedRequest | null, what: string): void {
   if (request === null) return;
   const { summary, notes, fields } = request;
   assert(summary !== "" && !/undefined|NaN|\[object/.test(summary), `${what}: ${summary}`);
+  assert(!JSON.stringify(fields).includes("undefined"), what);
   const rows = [summary, ...notes, JSON.stringify(fields)].map((text) => [text]);
   const shown = renderTable({ columns: [{ head: "REQUEST" }], rows });
   assertEquals(unsafeIn(shown), null, what);

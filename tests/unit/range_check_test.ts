@@ -41,6 +41,8 @@ const layout = fc.tuple(
 /** A buffer: from so many bytes before or behind a border on, with a length of any 32 bits. */
 const buffer = fc.record({
   border: fc.nat(15),
+  /** Far above, where the pages' numbers begin anew in 32 bits. */
+  lap: fc.constantFrom(0n, 0n, 0n, 1n << 43n, 1n << 44n, 1n << 52n),
   shift: fc.integer({ min: -4200, max: 4200 }),
   length: fc.oneof(
     fc.nat(9000),
@@ -55,8 +57,8 @@ Deno.test("what the quick check takes lies in one region, and all such buffers a
     fc.property(layout, fc.array(buffer, { minLength: 1, maxLength: 12 }), (table, list) => {
       const ranges = new RangeCheck(table);
       const borders = table.regions.flatMap(({ guest, length }) => [guest, guest + length]);
-      for (const { border, shift, length } of list) {
-        const address = BigInt.asUintN(64, borders[border % borders.length] + BigInt(shift));
+      for (const { border, lap, shift, length } of list) {
+        const address = BigInt.asUintN(64, borders[border % borders.length] + lap + BigInt(shift));
         const [low, high] = [Number(address & 0xffffffffn) | 0, Number(address >> 32n) | 0];
         const region = table.at(address);
         const whole = region !== null && length > 0 &&
