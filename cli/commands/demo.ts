@@ -14,7 +14,7 @@ import {
 import { type Context, pause, UsageError, widthOf } from "../context.ts";
 import { HELP } from "../options.ts";
 import { parseCount, parseDuration } from "../parse.ts";
-import { demoBroken, demoHelp, demoJson, demoTotals } from "../render/demo.ts";
+import { demoBroken, demoHelp, demoJson, demoPlain, demoTotals } from "../render/demo.ts";
 
 const BREAK_LIST = BREAK_NAMES.map((name) => `  ${name.padEnd(15)}${BREAKS[name]}`).join("\n");
 
@@ -42,6 +42,7 @@ export function demoCommand(context: Context): CommandUnknownOpts {
     )
     .option("--break-queue <queue>", "which queue, as DEVICE:INDEX", "blk0:0")
     .option("--json", HELP.json)
+    .option("--plain", HELP.plain)
     .addHelpText("after", MANUAL)
     .action(async (options) => {
       await using demo = await start({
@@ -50,21 +51,21 @@ export function demoCommand(context: Context): CommandUnknownOpts {
         breakAfter: options.breakAfter / 1000,
         breakQueue: options.breakQueue,
       });
+      const forPeople = !options.json && !options.plain;
       await context.print(
-        options.json ? demoJson(demo, Date.now()) : demoHelp(
-          demo,
-          program(),
-          options.for,
-          widthOf(context),
-        ),
+        options.json
+          ? demoJson(demo, Date.now())
+          : options.plain
+          ? demoPlain(demo)
+          : demoHelp(demo, program(), options.for, widthOf(context)),
       );
       const end = Promise.race([pause(options.for ?? LONGEST, context.signal), demo.finished]);
       if (options.break !== undefined) {
         await Promise.race([pause(options.breakAfter, context.signal), end]);
-        if (!options.json) await context.print(demoBroken(demo, options.breakQueue));
+        if (forPeople) await context.print(demoBroken(demo, options.breakQueue));
       }
       await end;
-      if (!options.json && !context.signal.aborted) await context.print(demoTotals(demo));
+      if (forPeople && !context.signal.aborted) await context.print(demoTotals(demo));
     });
 }
 

@@ -12,11 +12,12 @@ import {
 import { parseTarget } from "../../lib/guest/target.ts";
 import { type GrantTable, summarizeGrants } from "../../lib/xen/grant_table.ts";
 import { type GrantReader, openGrantReader } from "../../lib/xen/watch_grants.ts";
-import { type Context, pause, UsageError } from "../context.ts";
+import { type Context, pause, printLines, UsageError } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { HELP } from "../options.ts";
 import { parseCount, parseInterval } from "../parse.ts";
-import { grantRows, grantsJson, grantsText, watchLine } from "../render/grants.ts";
+import { grantRows, grantsJson, grantsText, watchLine, watchPlainLine } from "../render/grants.ts";
+import { plural } from "../render/size.ts";
 import { renderPlain } from "../render/table.ts";
 
 const MANUAL = `
@@ -52,9 +53,11 @@ export function dumpGrantsCommand(context: Context): CommandUnknownOpts {
     .option("--check", "exit code 3 when the alarm is reached")
     .option("--json", HELP.json)
     .option("--plain", HELP.plain)
+    .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)
     .action(async (text, options) => {
-      using reader = open(text);
+      const log = options.verbose ? (line: string) => context.warn(`guestmem: ${line}`) : () => {};
+      using reader = logged(open(text), log);
       const over = (table: GrantTable) => summarizeGrants(table).fill * 100 >= options.alarm;
       const watched = { ...options, target: text, over };
       const full = options.watch
@@ -68,6 +71,22 @@ function open(text: string): GrantReader {
   const target = parse(text);
   if (target.scheme === "xen") return openGrantReader(target.what);
   throw new UsageError(`${text}: only Xen domains have grants`, "want xen:DOMID");
+}
+
+/** Tells how long a look takes, and how much it read: a large table is read entry by entry. */
+function logged(reader: GrantReader, log: (line: string) => void): GrantReader {
+  const read = () => {
+    const start = performance.now();
+    const table = reader.read();
+    const { version, frames, entries } = table;
+    const time = `${(performance.now() - start).toFixed(1)} ms`;
+    log(
+      `grant table of domain ${reader.domain} mapped and read, read-only: version ${version}, ` +
+        `${plural(frames, "frame")}, ${plural(entries.length, "entry", "entries")} in use, ${time}`,
+    );
+    return table;
+  };
+  return { ...reader, read, [Symbol.dispose]: () => reader[Symbol.dispose]() };
 }
 
 function parse(text: string) {
@@ -100,7 +119,7 @@ async function once(context: Context, reader: GrantReader, shown: Shown): Promis
   const alarm = shown.over(whole);
   if (shown.json) {
     await context.print(grantsJson(shown.target, whole, summary, alarm, entries));
-  } else if (shown.plain) await context.print(renderPlain(grantRows(entries)));
+  } else if (shown.plain) await printLines(context, renderPlain(grantRows(entries)));
   else await context.print(grantsText(table, summary, shown.limit));
   return alarm;
 }
@@ -119,6 +138,8 @@ async function watch(context: Context, reader: GrantReader, shown: Shown): Promi
       await context.print(
         shown.json
           ? grantsJson(shown.target, table, summary, alarm, null)
+          : shown.plain
+          ? watchPlainLine(table.version, summary, alarm)
           : watchLine(table.version, summary, alarm),
       );
     }

@@ -8,6 +8,7 @@ import { type IvshmemServer, startIvshmemServer } from "../../lib/ivshmem/server
 import { isBarSize } from "../../lib/wire/ivshmem/registers.ts";
 import { MAX_VECTORS } from "../../lib/wire/ivshmem/message.ts";
 import { type Context, interrupted, UsageError } from "../context.ts";
+import { type CommandEvent, eventPrinter } from "../events.ts";
 import { HELP } from "../options.ts";
 import { parseCount, parseLength } from "../parse.ts";
 
@@ -43,11 +44,12 @@ export function ivshmemServerCommand(context: Context): CommandUnknownOpts {
     .option("--vectors <count>", "doorbells per client", parseCount, 1)
     .option("--shm <name>", "keep the memory as /dev/shm/NAME; the default is a memfd")
     .option("--json", HELP.json + " lines, one per event")
+    .option("--plain", HELP.plain)
     .addHelpText("after", MANUAL)
     .action(async (path, options) => {
       const size = checkedSize(options.size);
       const vectors = checkedVectors(options.vectors);
-      const events = eventPrinter(context, options.json === true);
+      const events = eventPrinter(context, "guestmem/ivshmem-server/1", options);
       const shmName = options.shm ?? null;
       const text = `serving ${size} bytes and ${vectors} vectors per peer at ${path}`;
       await using server = startIvshmemServer({
@@ -55,9 +57,9 @@ export function ivshmemServerCommand(context: Context): CommandUnknownOpts {
         size,
         vectors,
         shmName,
-        onEvent: events.say,
+        onEvent: (event) => events.say(told(event)),
       });
-      events.say({ kind: "serving", peer: null, text });
+      events.say(told({ kind: "serving", peer: null, text }));
       await untilEnd(server, context.signal);
       await events.written();
     });
@@ -81,15 +83,7 @@ async function untilEnd(server: IvshmemServer, signal: AbortSignal): Promise<voi
   await Promise.race([interrupted(signal), server.done]);
 }
 
-/** Prints events one after the other, as they happen. */
-function eventPrinter(context: Context, json: boolean) {
-  let last = Promise.resolve();
-  const say = (event: { kind: string; peer: number | null; text: string }) => {
-    const schema = "guestmem/ivshmem-server/1";
-    const line = json
-      ? JSON.stringify({ schema, time: new Date().toISOString(), ...event })
-      : event.text;
-    last = last.then(() => context.print(line));
-  };
-  return { say, written: () => last };
+function told(event: { kind: string; peer: number | null; text: string }): CommandEvent {
+  const { kind, peer, text } = event;
+  return { kind, about: peer, text, members: { kind, peer } };
 }

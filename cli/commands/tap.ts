@@ -7,6 +7,7 @@ import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { recordFile } from "../../lib/tap/record.ts";
 import { startTap, type TapEvent } from "../../lib/tap/tap.ts";
 import { type Context, interrupted, UsageError } from "../context.ts";
+import { type CommandEvent, eventPrinter } from "../events.ts";
 import { HELP } from "../options.ts";
 
 const MANUAL = `
@@ -45,6 +46,7 @@ export function tapCommand(context: Context): CommandUnknownOpts {
     .option("--wait <seconds>", "how long CONNECT may be away", parseSeconds, WAIT)
     .option("--session <session>", "let a session do it, and print its name there")
     .option("--json", HELP.json + " lines, one per event")
+    .option("--plain", HELP.plain)
     .addHelpText("after", MANUAL)
     .action(async (listen, connect, options) => {
       const own = options.session === undefined ? context.session?.session : undefined;
@@ -54,17 +56,17 @@ export function tapCommand(context: Context): CommandUnknownOpts {
       }
       using resources = new DisposableStack();
       const file = options.log === undefined ? null : resources.use(recordFile(options.log));
-      const events = eventPrinter(context, options.json === true);
+      const events = eventPrinter(context, "guestmem/tap-event/1", options);
       await using tap = startTap({
         listen,
         connect,
         allowUid: options.allowUid ?? null,
         connectTimeoutMs: options.wait * 1000,
-        event: events.say,
+        event: (event) => events.say(told(event)),
         ...(file === null ? {} : { record: file.write }),
       });
-      if (!options.json) {
-        events.line(`tapping ${listen} to ${connect}; Ctrl-C ends it, and all connections`);
+      if (!options.json && !options.plain) {
+        await context.print(`tapping ${listen} to ${connect}; Ctrl-C ends it, and all connections`);
       }
       await Promise.race([interrupted(context.signal), tap.done]);
       await tap.close();
@@ -101,23 +103,6 @@ function parseSeconds(text: string): number {
   throw new UsageError(`--wait ${text} is no number of seconds`);
 }
 
-/** Prints events one after the other, as they happen. */
-function eventPrinter(context: Context, json: boolean) {
-  let last = Promise.resolve();
-  const line = (text: string) => {
-    last = last.then(() => context.print(text));
-  };
-  const say = ({ kind, connection, text, details }: TapEvent) => {
-    const time = new Date().toISOString();
-    const entry = {
-      schema: "guestmem/tap-event/1",
-      time,
-      event: kind,
-      connection,
-      ...details,
-      text,
-    };
-    line(json ? JSON.stringify(entry) : text);
-  };
-  return { line, say, written: () => last };
+function told({ kind, connection, text, details }: TapEvent): CommandEvent {
+  return { kind, about: connection, text, members: { event: kind, connection, ...details } };
 }

@@ -7,7 +7,7 @@ import { BREAKS, type Demo } from "../../lib/demo/demo.ts";
 import { bold } from "./colors.ts";
 import { jsonLine, timeText } from "./json.ts";
 import { durationText, plural } from "./size.ts";
-import { renderTable } from "./table.ts";
+import { renderPlain, renderTable } from "./table.ts";
 
 /**
  * What runs, and what to type in another terminal. `program` is how the command line is started here;
@@ -74,4 +74,9 @@ export function demoTotals(demo: Demo): string {
 /** `guestmem/demo/1` */
 export function demoJson({ pid, name, target }: Demo, time: number): string {
   return jsonLine("guestmem/demo/1", { time: timeText(time), target, pid, name });
+}
+
+/** What a script needs to go on: the target, the process and the guest's name. */
+export function demoPlain({ pid, name, target }: Demo): string {
+  return renderPlain({ columns: [], rows: [[target, `${pid}`, name]] });
 }

@@ -9,7 +9,7 @@ import { RESERVED_REFS } from "../../lib/xen/grant_table.ts";
 import { dim, red, yellow } from "./colors.ts";
 import { jsonLine, timeText } from "./json.ts";
 import { plural } from "./size.ts";
-import { type Cell, renderTable, type Table } from "./table.ts";
+import { type Cell, renderPlain, renderTable, type Table } from "./table.ts";
 
 const COLUMNS = [
   { head: "REF", align: "right" },
@@ -71,6 +71,14 @@ export function summaryText(version: number, summary: GrantSummary): string {
 export function watchLine(version: number, summary: GrantSummary, alarm: boolean): string {
   const warning = alarm ? ` ${red("ALARM: the guest stops when the table is full")}` : "";
   return `${timeText(Date.now())} ${summaryText(version, summary)}${warning}`;
+}
+
+/** The same for a script: time, version, used, limit, frames, most frames, mapped, `alarm` or nothing. */
+export function watchPlainLine(version: number, summary: GrantSummary, alarm: boolean): string {
+  const { used, limit, frames, maxFrames, mapped } = summary;
+  const numbers = [version, used, limit, frames, maxFrames, mapped].map(String);
+  const row = [timeText(Date.now()), ...numbers, alarm ? "alarm" : ""];
+  return renderPlain({ columns: [], rows: [row] });
 }
 
 /** `guestmem/grants/1`; `entries` null for a watched table, whose lines hold the summary alone. */
