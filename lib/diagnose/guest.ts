@@ -6,9 +6,9 @@
 import { openSys, type Sys } from "../../ffi/sys.ts";
 import { SourceError } from "../errors.ts";
 import { type OpenOptions, openTarget } from "../source/attach.ts";
-import { haltedProcess, haltedText } from "../source/halted.ts";
+import { haltedProcess, haltedText, pausedMachine } from "../source/halted.ts";
 import { sourceFor } from "../source/registry.ts";
-import type { Attachment, Monitor } from "../source/source.ts";
+import type { Attachment } from "../source/source.ts";
 import { observe, type QueueReport } from "./observe.ts";
 
 /** What is the matter with a guest. */
@@ -45,7 +45,7 @@ export async function diagnoseGuest(
     await using attachment = await openTarget(text, { ...options, sys });
     // What a session holds is attached although its process is stopped.
     const halted = stopped ?? stoppedProcess(sys, attachment.origin ?? "") ??
-      await paused(attachment.monitor);
+      await pausedMachine(attachment.monitor);
     const still = await isStill(attachment);
     const { duration = 1000, signal = null } = options;
     const looks = still ? 1 : options.looks ?? 5;
@@ -68,13 +68,4 @@ function stoppedProcess(sys: Sys, text: string): string | null {
   const match = /^(?:qemu|proc):([0-9]+)(?:\/|$)/.exec(text);
   const halted = match === null ? null : haltedProcess(sys, Number(match[1]));
   return halted === null ? null : haltedText(halted);
-}
-
-/** QMP `query-status`: a virtual machine that is paused runs neither its processors nor its devices. */
-async function paused(monitor: Monitor | undefined): Promise<string | null> {
-  if (monitor === undefined) return null;
-  const answer = await monitor.execute("query-status");
-  const status = (answer as { status?: unknown } | null)?.status;
-  if (typeof status !== "string" || status === "running") return null;
-  return `the virtual machine is ${status} (QMP \`cont\` lets it go on)`;
 }

@@ -1,11 +1,12 @@
 /**
- * Whether a process can answer at all. Whoever asks one that is stopped waits in vain, and must not
- * take its silence for somebody else's fault.
+ * Whether a process can answer at all, and its virtual machine runs. Whoever asks one that is stopped
+ * waits in vain, and must not take its silence for somebody else's fault.
  *
  * @module
  */
 import type { Sys } from "../../ffi/sys.ts";
 import { attempt } from "./attempt.ts";
+import type { Monitor } from "./source.ts";
 
 /** Bytes of a stat file that are of interest. */
 const LIMIT = 4096;
@@ -42,4 +43,17 @@ export function haltedProcess(sys: Pick<Sys, "readText">, pid: number): Halted |
 /** The same in one line. */
 export function haltedText({ why, remedy }: Halted): string {
   return remedy === "" ? why : `${why} (${remedy})`;
+}
+
+/**
+ * Why a virtual machine does not run, in one line (QMP `query-status`): one that is paused runs neither
+ * its processors nor its devices. Null where it runs, or there is no monitor to ask. Throws as
+ * `Monitor.execute` does.
+ */
+export async function pausedMachine(monitor: Monitor | undefined): Promise<string | null> {
+  if (monitor === undefined) return null;
+  const answer = await monitor.execute("query-status");
+  const status = (answer as { status?: unknown } | null)?.status;
+  if (typeof status !== "string" || status === "running") return null;
+  return `the virtual machine is ${status} (QMP \`cont\` lets it go on)`;
 }

@@ -7,6 +7,7 @@ import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import { hasRing } from "../guest/open_queue.ts";
 import { selectQueues } from "../guest/select.ts";
+import { pausedMachine } from "../source/halted.ts";
 import type { Attachment } from "../source/source.ts";
 import { followQueues } from "./followed_queue.ts";
 import { GuestProcess } from "./guest_process.ts";
@@ -74,6 +75,7 @@ export async function* follow(
   let watched = new WatchedQueues(followQueues(attachment, sys));
   if (watched.queues.length === 0) throw nothingToFollow(attachment);
   let unreadable = countUnreadable(attachment);
+  let paused = await asked(() => pausedMachine(attachment.monitor), log) ?? null;
   let refreshed = performance.now();
   let next = performance.now() + interval;
   while (!signal.aborted) {
@@ -81,11 +83,13 @@ export async function* follow(
     if (signal.aborted) return;
     process.assertAlive();
     watched.expect(inspector.look(watched.queues, () => performance.now()));
-    yield { ...reportOn(watched, process.halted()), unreadable };
+    yield { ...reportOn(watched, process.halted() ?? paused), unreadable };
     next = Math.max(next + interval, performance.now());
     if (performance.now() - refreshed < REFRESH) continue;
     const { devices, memory } = attachment;
-    await refresh(attachment, log);
+    await asked(() => attachment.refresh(), log);
+    const told = await asked(() => pausedMachine(attachment.monitor), log);
+    if (told !== undefined) paused = told;
     refreshed = performance.now();
     if (attachment.devices === devices && attachment.memory === memory) continue;
     watched.wakeAll();
@@ -188,13 +192,16 @@ function countUnreadable({ devices, target }: Attachment): number {
   return selectQueues(devices, target).filter(({ queue }) => !hasRing(queue)).length;
 }
 
-/** A monitor that is busy for a moment changes nothing; a guest that is gone ends it. */
-async function refresh(attachment: Attachment, log: (line: string) => void): Promise<void> {
+/** A monitor that is busy for a moment changes nothing: undefined then. A guest that is gone ends it. */
+async function asked<T>(
+  ask: () => Promise<T>,
+  log: (line: string) => void,
+): Promise<T | undefined> {
   try {
-    await attachment.refresh();
+    return await ask();
   } catch (error) {
     if (!(error instanceof SourceError) || error.kind === "not-found") throw error;
-    log(`devices not read again: ${error.message}`);
+    log(`guest not asked: ${error.message}`);
   }
 }
 

@@ -11,7 +11,7 @@ import {
   liveTest,
   startLinuxGuest,
 } from "../support/linux_guest.ts";
-import { qemuMissing, startBootSector } from "../support/qemu.ts";
+import { monitor, qemuMissing, startBootSector } from "../support/qemu.ts";
 
 interface Report {
   readonly halted: string | null;
@@ -158,17 +158,4 @@ async function msixCapability(guest: LinuxGuest, folder: string): Promise<number
     if (config[0] === 0xf4 && config[1] === 0x1a && config[at] === 0x11) return at;
   }
   throw new Error("no MSI-X capability");
-}
-
-async function monitor(path: string, command: string): Promise<void> {
-  using connection = await Deno.connect({ transport: "unix", path });
-  const lines = ["qmp_capabilities", command].map((execute) => JSON.stringify({ execute }) + "\n");
-  await connection.write(new TextEncoder().encode(lines.join("")));
-  const buffer = new Uint8Array(65536);
-  let text = "";
-  while (text.split('"return"').length < 3) {
-    const length = await connection.read(buffer);
-    if (length === null) throw new Error("the monitor is gone");
-    text += new TextDecoder().decode(buffer.subarray(0, length));
-  }
 }

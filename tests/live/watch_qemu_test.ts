@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { guestmem, startGuestmem, temporaryFolder } from "../support/cli.ts";
 import { liveTest } from "../support/linux_guest.ts";
-import { qemuMissing, startBootSector } from "../support/qemu.ts";
+import { monitor, qemuMissing, startBootSector } from "../support/qemu.ts";
 
 liveTest(
   "a QEMU that comes back at the same monitor socket is attached again",
@@ -53,6 +53,28 @@ liveTest("a QEMU that is stopped is said to be, and its queue stuck", qemuMissin
   assertStringIncludes(last.guest.note, "is stopped by a signal");
   assertStringIncludes(last.evidence.join(), "is stopped by a signal");
 });
+
+liveTest(
+  "a virtual machine that is paused is said to be, until it goes on",
+  qemuMissing(),
+  async () => {
+    await using guest = await startBootSector();
+    const watch = startGuestmem(["watch", `qemu:${guest.pid}`, "--interval", "200ms", "--json"]);
+    try {
+      assertEquals(JSON.parse(await watch.line(/"verdict":"moving"/)).guest, {
+        up: true,
+        note: "",
+      });
+      await monitor(guest.qmp, "stop");
+      const { guest: state } = JSON.parse(await watch.line(/"note":"the virtual/));
+      assertEquals(state.note, "the virtual machine is paused (QMP `cont` lets it go on)");
+      await monitor(guest.qmp, "cont");
+      await watch.line(/"verdict":"moving".*"note":""/, /"note":"the virtual/);
+    } finally {
+      await watch.end("SIGINT");
+    }
+  },
+);
 
 liveTest("memory of a running QEMU that changes is shown", qemuMissing(), async () => {
   await using guest = await startBootSector();

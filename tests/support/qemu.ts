@@ -170,3 +170,17 @@ class RunningGuest implements BootSectorGuest {
     }
   }
 }
+
+/** Executes a QMP command without arguments, and waits for its answer. */
+export async function monitor(path: string, command: string): Promise<void> {
+  using connection = await Deno.connect({ transport: "unix", path });
+  const lines = ["qmp_capabilities", command].map((execute) => JSON.stringify({ execute }) + "\n");
+  await connection.write(new TextEncoder().encode(lines.join("")));
+  const buffer = new Uint8Array(65536);
+  let text = "";
+  while (text.split('"return"').length < 3) {
+    const length = await connection.read(buffer);
+    if (length === null) throw new Error("the monitor is gone");
+    text += new TextDecoder().decode(buffer.subarray(0, length));
+  }
+}
