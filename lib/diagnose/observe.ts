@@ -4,6 +4,7 @@
  * @module
  */
 import type { Sys } from "../../ffi/sys.ts";
+import { isPolled } from "../device/polled.ts";
 import { isPosted } from "../device/posted.ts";
 import type { Finding } from "../finding.ts";
 import type { Device, Queue } from "../guest/guest.ts";
@@ -108,6 +109,7 @@ function observation(one: Watched, halted: string | null): QueueObservation {
     findings: lasting(one),
     status: device.status,
     posted: isPosted(queue.name),
+    armedAtZero: () => !isPolled(device.type, queue.name) && (one.ring?.isArmedAtZero() ?? false),
     halted,
     note: queue.note,
   };

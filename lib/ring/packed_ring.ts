@@ -64,6 +64,11 @@ export class PackedRing implements Ring {
     return packedSuppression(available, used);
   }
 
+  /** A packed ring says by flags of its own whether its desc_event_off counts: 2.8.10. */
+  isArmedAtZero(): boolean {
+    return true;
+  }
+
   /** The descriptor ring, in a copy that the next call overwrites; null where it can not be read. */
   #copied(): Uint32Array | null {
     if (this.#words === null) {

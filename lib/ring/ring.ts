@@ -40,6 +40,10 @@ class UnreadableRing implements Ring {
     return NOTHING_WANTED;
   }
 
+  isArmedAtZero(): boolean {
+    return false;
+  }
+
   snapshot(): RingSnapshot {
     return unreadable(this.config, this.findings, Date.now());
   }

@@ -179,6 +179,12 @@ export interface Ring {
   indexWords?(): IndexWords | null;
   /** Which notifications were wanted when the indices were read. */
   suppression(indices: RingIndices): Suppression;
+  /**
+   * Whether a used_event of 0 can be the place where the driver waits to be called. It is also what
+   * memory holds that nobody wrote, and what Linux writes to turn calls off: false where the ring
+   * shows that the driver took buffers back all the same, and where it can not be read.
+   */
+  isArmedAtZero(): boolean;
   /** Never throws; a ring that can not be read has no chains and says why in its findings. */
   snapshot(options?: SnapshotOptions): RingSnapshot;
 }

@@ -11,6 +11,7 @@ import type { Finding } from "../finding.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { Areas } from "./check_config.ts";
 import { FEATURE, type RingConfig } from "./config.ts";
+import { isOnFirstLap } from "./first_lap.ts";
 import { finding } from "./sections.ts";
 import type {
   IndexWords,
@@ -86,6 +87,11 @@ export class SplitRing implements Ring {
 
   suppression({ available, used }: RingIndices): Suppression {
     return splitSuppression(available, used);
+  }
+
+  isArmedAtZero(): boolean {
+    const used = this.areas.device.load16(USED.IDX);
+    return used !== null && isOnFirstLap(this.areas, this.config.size, used);
   }
 
   snapshot(options: SnapshotOptions = {}): RingSnapshot {

@@ -68,6 +68,11 @@ export interface QueueObservation {
   readonly status: number | null;
   /** The driver posts buffers here for the device to fill some day: waiting is not a stall. */
   readonly posted: boolean;
+  /**
+   * Whether a used_event of 0 is where the driver waits to be called, and not what a driver leaves
+   * there that looks by itself. Asked only where the answer makes a difference.
+   */
+  readonly armedAtZero: () => boolean;
   /** The process that should serve the queue is stopped or its virtual machine paused: why. */
   readonly halted: string | null;
   /** Why there is no ring, as the source says. */
@@ -146,21 +151,39 @@ function still(queue: QueueObservation): Answer {
 }
 
 /** Everything was used. Has the driver seen it? */
-function reaped({ readings, config }: QueueObservation): Answer {
+function reaped({ readings, config, armedAtZero }: QueueObservation): Answer {
   const [, last] = ends(readings);
   const { available, used } = last.indices;
   const evidence = [`available and used both stand at ${place(used)}`];
   const pending = last.call?.pending ?? 0n;
-  const behind = config?.format === "split" && available.event !== null && available.event !== 0
-    ? (used.index - available.event) & 0xffff
-    : 0;
-  const waiting = behind > 0 && behind <= (config?.size ?? 0);
+  const behind = config === null ? 0 : pastEvent(last.indices, config);
+  const looking = behind > 0 && config?.format === "split" && available.event === 0 &&
+    !armedAtZero();
+  const waiting = behind > 0 && !looking;
+  if (looking) evidence.push("the driver asks for no call (used_event 0): it looks by itself");
   if (pending === 0n && !waiting) return { verdict: "idle", turn: "nobody", evidence };
-  if (waiting) evidence.push(`used is ${behind} past the driver's used_event ${available.event}`);
+  if (waiting) {
+    const event = config?.format === "packed" ? "desc_event_off" : "used_event";
+    evidence.push(`used is ${behind} past the driver's ${event} ${available.event}`);
+  }
   if (pending > 0n) {
     evidence.push(`calls that nobody has taken are pending in the call fd: ${pending}`);
   }
   return { verdict: "driver not reaping", turn: "driver", evidence };
+}
+
+/** How many entries used has passed since the driver asked to be called; 0 where it has not. */
+function pastEvent({ available, used, exact }: RingIndices, config: RingConfig): number {
+  if (available.event === null || !exact) return 0;
+  const lap = config.format === "split" ? 0x10000 : 2 * config.size;
+  const event = position(available.event, available.eventWrap, config.size);
+  const behind = (position(used.index, used.wrap, config.size) - event + lap) % lap;
+  return behind <= config.size ? behind : 0;
+}
+
+/** A slot of a packed ring as a number that counts over both laps; another ring's index as it is. */
+function position(index: number, wrap: boolean | null, size: number): number {
+  return wrap === false ? index + size : index;
 }
 
 /** Buffers are with the device and nothing comes back. */

@@ -46,6 +46,16 @@ export class UsedRing {
     return Array.from({ length: reach }, (_, n) => this.#element(this.#index - reach + n));
   }
 
+  /** Whether the elements from the index to the ring's end were never written: no lap is complete. */
+  isFirstLap(): boolean {
+    if (this.#index > this.#size) return false;
+    for (let index = this.#index; index < this.#size; index++) {
+      const { id, length } = this.#element(index);
+      if (id !== 0 || length !== 0) return false;
+    }
+    return true;
+  }
+
   /** Whether a head is among the last ring full of elements. */
   has(head: number): boolean {
     this.#heads ??= new Set(this.recent(this.#size).map((element) => element.id));

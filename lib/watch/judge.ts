@@ -7,11 +7,11 @@
  *
  * @module
  */
+import { isPolled } from "../device/polled.ts";
 import { isPosted } from "../device/posted.ts";
 import type { Finding } from "../finding.ts";
 import type { SelectedQueue } from "../guest/select.ts";
-import type { RingConfig } from "../ring/config.ts";
-import type { RingIndices, RingSide } from "../ring/snapshot.ts";
+import type { Ring, RingIndices, RingSide } from "../ring/snapshot.ts";
 import { diagnose, type Diagnosis, type NotifierReading, type Verdict } from "../ring/stall.ts";
 import type { RingRates } from "./ring_rates.ts";
 
@@ -26,7 +26,7 @@ export interface Judgement {
 /** What is known of a queue beside its rates. */
 export interface JudgedQueue {
   readonly selected: SelectedQueue;
-  readonly ring: { readonly config: RingConfig };
+  readonly ring: Pick<Ring, "config" | "isArmedAtZero">;
   /** Findings that stood in more than one look at the chains. */
   readonly findings: readonly Finding[];
   /** The queue's two notifications; asked only where they make a difference. */
@@ -115,7 +115,7 @@ export class Judge {
 
   #diagnose(
     { indices }: RingRates,
-    { selected: { device, queue }, ring: { config }, findings }: JudgedQueue,
+    { selected: { device, queue }, ring, findings }: JudgedQueue,
     { halted }: Moment,
     notifications: QueueNotifications,
   ): Diagnosis {
@@ -124,11 +124,12 @@ export class Judge {
     const posted = isPosted(queue.name);
     const { status } = device;
     return diagnose({
-      config,
+      config: ring.config,
       readings,
       findings,
       status,
       posted,
+      armedAtZero: () => !isPolled(device.type, queue.name) && ring.isArmedAtZero(),
       halted,
       note: queue.note,
     });

@@ -55,18 +55,20 @@ export function compareRing(
   const indices = ring.indices();
   if (performance.now() - started > PATIENCE) throw new Disagreement("the walker took too long");
   const expected = readRing(oracle, config, options);
-  if (indices !== null) checkDiagnosis(config, indices, snapshot);
+  if (indices !== null) checkDiagnosis(ring, indices, snapshot);
   compareIndices(indices, expected.glance);
   compareSnapshot(snapshot, expected);
   return snapshot;
 }
 
 /** Whatever a ring says, it can be said whose turn it is. */
-function checkDiagnosis(config: RingConfig, indices: RingIndices, snapshot: RingSnapshot): void {
+function checkDiagnosis(ring: Ring, indices: RingIndices, snapshot: RingSnapshot): void {
   const quiet = { status: null, posted: false, halted: null, note: "", findings: [] };
+  const { config } = ring;
+  const armedAtZero = () => ring.isArmedAtZero();
   const reading = { kick: { pending: 0n }, call: null };
   const readings = [{ ...reading, indices: snapshot }, { ...reading, indices }];
-  const { verdict, evidence } = diagnose({ ...quiet, config, readings });
+  const { verdict, evidence } = diagnose({ ...quiet, config, readings, armedAtZero });
   if (
     !VERDICTS.includes(verdict) || evidence.length === 0 || /undefined|NaN/.test(evidence.join())
   ) {

@@ -138,6 +138,46 @@ liveTest("a Linux driver without interrupts does not reap", await linuxGuestMiss
   assertEquals(queues[0].turn, "driver");
 });
 
+/** A disk that takes eight seconds for each request. */
+const SLOW_DISK = [
+  ...["-blockdev", "driver=null-co,node-name=slow,size=1048576,latency-ns=8000000000"],
+  ...["-device", "virtio-blk-pci,id=slow0,drive=slow"],
+];
+
+liveTest(
+  "a driver that is paused before it takes its first answer does not reap",
+  await linuxGuestMissing(),
+  async () => {
+    await using guest = await startLinuxGuest({ devices: [], extra: SLOW_DISK, wait: false });
+    const target = `qemu:${guest.pid}/slow0:0`;
+    // The kernel looks for partitions as it finds the disk.
+    await until(async () => (await positions(target)).join() === "1,0");
+    // QEMU stops the processors first, then waits for the request.
+    await monitor(guest.qmp, "stop");
+    await until(async () => (await positions(target)).join() === "1,1");
+    const { queues: [queue] } = await diagnosed(target);
+    assertEquals([queue.verdict, queue.turn], ["driver not reaping", "driver"]);
+    assert(queue.evidence.join().includes("used is 1 past the driver's used_event 0"));
+    await monitor(guest.qmp, "cont");
+    await until(async () => (await diagnosed(target)).queues[0].verdict !== "driver not reaping");
+  },
+);
+
+/** Available and used index; NaN while there is no ring. */
+async function positions(target: string): Promise<number[]> {
+  const { code, out } = await guestmem(["dump", "ring", target, "--json"]);
+  if (code !== 0) return [NaN, NaN];
+  const { available, used } = JSON.parse(out);
+  return [available?.index ?? NaN, used?.index ?? NaN];
+}
+
+async function until(done: () => Promise<boolean>, seconds = 90): Promise<void> {
+  for (const end = performance.now() + seconds * 1000; !await done();) {
+    if (performance.now() > end) throw new Error(`not within ${seconds} s`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
 /** Sets Function Mask in the disk's MSI-X capability (PCI 3.0, 6.8.2.3): its interrupts stay pending. */
 async function maskInterrupts(guest: LinuxGuest): Promise<void> {
   const found = await guest.run("dirname $(readlink -f /sys/bus/virtio/devices/virtio0)");

@@ -45,8 +45,13 @@ function reading(
   return { indices, kick: fd(say.kick), call: fd(say.call) };
 }
 
+/** No test but those of it asks. */
+function armedAtZero(): boolean {
+  throw new Error("asked whether used_event 0 means something");
+}
+
 function queue(readings: QueueReading[], more: Partial<QueueObservation> = {}): QueueObservation {
-  const rest = { findings: [], status: 15, posted: false, halted: null, note: "" };
+  const rest = { findings: [], status: 15, posted: false, halted: null, note: "", armedAtZero };
   return { config: CONFIG, readings, ...rest, ...more };
 }
 
@@ -122,6 +127,44 @@ Deno.test("driver not reaping: used passed used_event, or calls are pending", ()
     queue([reading(0, 9, 9, { call: 2n }), reading(1000, 9, 9, { call: 2n })]),
   );
   assertEquals(pending.verdict, "driver not reaping");
+});
+
+Deno.test("used_event 0: where the driver waits for its first answer, or what one leaves that polls", () => {
+  //  e──ua──▶
+  const say = { usedEvent: 0 };
+  const readings = [reading(0, 1, 1, say), reading(1000, 1, 1, say)];
+  const armed = diagnose(queue(readings, { armedAtZero: () => true }));
+  assertEquals([armed.verdict, armed.turn], ["driver not reaping", "driver"]);
+  assertStringIncludes(armed.evidence.join("\n"), "used is 1 past the driver's used_event 0");
+  const polling = diagnose(queue(readings, { armedAtZero: () => false }));
+  assertEquals([polling.verdict, polling.turn], ["idle", "nobody"]);
+  assertStringIncludes(polling.evidence.join("\n"), "asks for no call");
+  //  uae▶   nothing was used yet, or it is where the driver waits
+  assertEquals(diagnose(queue([reading(0, 0, 0, say)])).verdict, "idle");
+});
+
+Deno.test("packed: a driver that asked to be called at a slot which used has passed does not reap", () => {
+  const config: RingConfig = { ...CONFIG, format: "packed" };
+  const at = (used: [number, boolean], event: [number, boolean] | null, exact = true) => {
+    const base = reading(0, 0, 0);
+    const side = { index: used[0], wrap: used[1], flags: 0, event: null, eventWrap: null };
+    const asked = event && { flags: 2, event: event[0], eventWrap: event[1] };
+    const indices = { ...base.indices, used: side, available: { ...side, ...asked }, exact };
+    return diagnose(queue([{ ...base, indices }, { ...base, indices }], { config }));
+  };
+  assertEquals(at([1, true], [0, true]).verdict, "driver not reaping");
+  assertStringIncludes(
+    at([1, false], [7, true]).evidence.join(),
+    "used is 2 past the driver's desc",
+  );
+  assertEquals(at([1, true], [6, false]).verdict, "driver not reaping");
+  assertEquals(at([3, true], [3, true]).verdict, "idle");
+  //  u──e   it wants to hear of more than there is
+  assertEquals(at([3, true], [5, true]).verdict, "idle");
+  assertEquals(at([3, true], [1, false]).verdict, "idle");
+  // It does not say where, or nobody knows where used stands.
+  assertEquals(at([1, true], null).verdict, "idle");
+  assertEquals(at([1, true], [0, true], false).verdict, "idle");
 });
 
 Deno.test("corrupt outranks movement; not ready outranks corrupt", () => {

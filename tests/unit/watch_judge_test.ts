@@ -53,7 +53,7 @@ function verdicts(
   const notifications = more.notifications ?? (() => ({ kick: null, call: null }));
   const queue = {
     selected: selected(name, status),
-    ring: { config: CONFIG },
+    ring: { config: CONFIG, isArmedAtZero: () => false },
     findings,
     notifications,
   };

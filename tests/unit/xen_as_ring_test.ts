@@ -22,7 +22,7 @@ function verdict(...indices: [number, number, number, number]) {
   const reading = { indices: made.indices()!, kick: null, call: null };
   return diagnose({
     ...{ config: made.config, readings: [reading, reading], findings: made.snapshot().findings },
-    ...{ status: null, posted: false, halted: null, note: "" },
+    ...{ status: null, posted: false, halted: null, note: "", armedAtZero: made.isArmedAtZero },
   });
 }
 
@@ -41,6 +41,22 @@ Deno.test("idle, a kick that is due, all fetched, the driver that does not reap"
   assertEquals(fetched.evidence.some((text) => text.includes("fetched all")), true);
   assertEquals(verdict(256, 257, 0, 1).verdict, "ring full");
   assertEquals(verdict(9, 10, 9, 4).verdict, "driver not reaping");
+});
+
+Deno.test("a front-end that never took its first answer: rsp_event is 1 from the beginning", () => {
+  //  SHARED_RING_INIT: req_prod 0, req_event 1, rsp_prod 0, rsp_event 1
+  assertEquals(verdict(0, 1, 0, 1).verdict, "idle");
+  assertEquals(verdict(1, 2, 1, 1).verdict, "driver not reaping");
+  assertEquals(verdict(1, 2, 1, 2).verdict, "idle");
+  // 2^16 answers later the same low bits are no answer that was missed.
+  assertEquals(verdict(0x1_0001, 0x1_0002, 0x1_0001, 0x1_0001).verdict, "driver not reaping");
+  assertEquals(verdict(0x1_0001, 0x1_0002, 0x1_0001, 0x1_0002).verdict, "idle");
+});
+
+Deno.test("a page that no front-end has set up asks for nothing", () => {
+  const { available, used } = ring(0, 0, 0, 0).indices()!;
+  assertEquals([available.event, used.event], [null, null]);
+  assertEquals(verdict(0, 0, 0, 0).verdict, "idle");
 });
 
 Deno.test("a fault is a finding in virtio's words with the header that it is from", () => {

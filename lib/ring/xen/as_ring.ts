@@ -45,7 +45,9 @@ export function asRing(ring: XenRing): Ring {
   };
   const snapshot = () => snapshotOf(config, ring);
   const suppression = () => snapshot().suppression;
-  return { config, findings: [], indices: read, positions, suppression, snapshot };
+  // SHARED_RING_INIT sets rsp_event to 1, and every front-end moves it on as it takes answers.
+  const isArmedAtZero = () => true;
+  return { config, findings: [], indices: read, positions, suppression, isArmedAtZero, snapshot };
 }
 
 function configOf(indices: XenRingIndices | null): RingConfig {
@@ -67,20 +69,24 @@ function virtqueueIndices(indices: XenRingIndices): RingIndices {
   const produced = sent.producer;
   const taken = answers?.producer ?? sent.consumer ?? produced;
   return {
-    available: side(produced, answers?.event ?? null),
-    used: side(taken, sent.event),
+    available: side(produced, answers?.event ?? null, taken),
+    used: side(taken, sent.event, produced),
     inFlight: Math.min((produced - taken) >>> 0, sent.size),
     exact: true,
     ...{ raced, time },
   };
 }
 
-/** `event` is the other side's: virtio keeps used_event beside the available index. */
-function side(index: number, event: number | null): RingSide {
+/**
+ * `event` is the other side's: virtio keeps used_event beside the available index. An event index of
+ * 0 beside a producer of 0 is a page that SHARED_RING_INIT has not seen: nobody asks for anything.
+ */
+function side(index: number, event: number | null, produced: number): RingSide {
+  const unset = event === null || event === 0 && produced === 0;
   return {
     index: index & 0xffff,
     flags: 0,
-    event: event === null ? null : (event - 1) & 0xffff,
+    event: unset ? null : (event - 1) & 0xffff,
     wrap: null,
     eventWrap: null,
   };
@@ -88,7 +94,7 @@ function side(index: number, event: number | null): RingSide {
 
 function snapshotOf(config: RingConfig, ring: XenRing): RingSnapshot {
   const reading = ring.snapshot({ recentCount: 0 });
-  const empty = side(0, null);
+  const empty = side(0, null, 0);
   const indices = reading.sides.length === 0
     ? { available: empty, used: empty, inFlight: 0, exact: false, raced: false, time: reading.time }
     : virtqueueIndices(reading);
