@@ -68,6 +68,7 @@ export type { FindOptions, Found, OpenOptions } from "./lib/source/attach.ts";
 export type {
   Attachment,
   AttachOptions,
+  DomainPart,
   FindGuestsOptions,
   Interrupts,
   Monitor,

@@ -48,6 +48,9 @@ In a session (see \`guestmem help session\`) the mapping stays, and other comman
   $ guestmem map qemu:4242 --session inc42
   m1@inc42
 
+So does a list of frames or grants: frames stand at their addresses, grants where virtio has them, at
+bit 63 and 4096 times the reference. What can not be mapped is said on stderr, exit code 1.
+
 The other half of an experiment: \`guestmem map --offer 3\` grants a page of ours to domain 3.`;
 
 /** Loaded only where it is asked for: see `commands.ts`. */
@@ -84,16 +87,13 @@ export function mapCommand(context: Context): CommandUnknownOpts {
     .option("--verbose", HELP.verbose)
     .addHelpText("after", MANUAL)
     .action(async (target, options) => {
-      const { confirmXenWrite, endText, isXenMap, mapXen } = await import("./map_xen.ts");
-      if (isXenMap(options)) {
-        if (options.session === undefined) return await mapXen(context, target, options);
-        throw new UsageError("lists of frames or grants are held by --hold, not by a session");
-      }
+      const { confirmXenWrite, endText, isXenMap, mapXen, partOf } = await import("./map_xen.ts");
+      const keeps = (options.session ?? options.name ?? context.session ?? null) !== null;
+      if (isXenMap(options) && !keeps) return await mapXen(context, target, options);
+      const part = partOf(options);
       if (target === undefined) throw new UsageError("missing target", HELP.target);
       await confirmXenWrite(context, [target, ...options.add ?? []], options);
-      if (options.session ?? options.name ?? context.session) {
-        return await kept(context, target, options);
-      }
+      if (keeps) return await kept(context, target, { ...options, part });
       await using attachment = await openTarget(target, openOptions(context, options));
       checkNamed(attachment.devices, attachment.target);
       const { table } = attachment.memory;

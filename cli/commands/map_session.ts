@@ -4,7 +4,9 @@
  * @module
  */
 import { mapInSession, type MapRequest } from "../../lib/session/client.ts";
+import type { DomainPart } from "../../lib/source/source.ts";
 import { type Context, UsageError } from "../context.ts";
+import { EXIT } from "../failure.ts";
 import { openOptions } from "../options.ts";
 import { mappingJson } from "../render/session.ts";
 
@@ -17,9 +19,14 @@ export interface KeepOptions {
   readonly layout?: string | undefined;
   readonly add?: readonly string[] | undefined;
   readonly replace?: true | undefined;
+  /** What of a Xen domain; absent or null for all. */
+  readonly part?: DomainPart | null;
   readonly json?: true | undefined;
   readonly verbose?: true | undefined;
 }
+
+/** Lines about what could not be mapped. */
+const SHOWN = 8;
 
 /** Maps, and prints the target that the other commands take. */
 export async function mapKept(
@@ -34,12 +41,19 @@ export async function mapKept(
   }
   if (options.hold) throw new UsageError("--hold is for a mapping outside of a session");
   const { layout = null, add = [], log = () => {} } = openOptions(context, options);
-  const { name = null, write = false, replace = false } = options;
-  const request: MapRequest = { target, name, write, layout, add, replace };
+  const { name = null, write = false, replace = false, part = null } = options;
+  const request: MapRequest = { target, name, write, layout, add, replace, part };
   const { signal } = context;
+  let noticed = 0;
+  const notice = (line: string) => {
+    if (noticed++ < SHOWN) context.warn(`guestmem: ${line}`);
+  };
   const held = own !== null
-    ? await own.map({ ...request, signal, log })
-    : await mapInSession({ session, signal, log }, request);
+    ? await own.map({ ...request, signal, log, notice })
+    : await mapInSession({ session, signal, log, notice }, request);
+  if (noticed > SHOWN) context.warn("guestmem: and more");
+  // As without a session: what is held of a list is not all of it.
+  if (part !== null && noticed > 0) context.exit(EXIT.failed);
   const kept = `${held}@${session}`;
   await context.print(options.json ? mappingJson(kept, target, true) : kept);
 }

@@ -6,8 +6,10 @@
 import { parseTarget } from "../../lib/guest/target.ts";
 import { parseDomain } from "../../lib/xen/host.ts";
 import { isRunning, mapFrameList, mapGrantList, type MappedList } from "../../lib/xen/map_list.ts";
+import type { DomainPart } from "../../lib/source/source.ts";
 import { parseNumberList } from "../../lib/xen/number_list.ts";
 import { offerPages } from "../../lib/xen/offer.ts";
+import { HIGHEST } from "../../lib/xen/part.ts";
 import { type Context, interrupted, UsageError } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { jsonLine, timeText } from "../render/json.ts";
@@ -32,10 +34,6 @@ export interface XenMapOptions {
   readonly plain?: true | undefined;
 }
 
-/** Highest reference and highest frame that can exist. */
-const HIGHEST_REF = 0xffff_ffff;
-const HIGHEST_FRAME = 2 ** 40 - 1;
-
 /** Whether the options ask for one of these. */
 export function isXenMap({ frames, grants, offer }: XenMapOptions): boolean {
   return frames !== undefined || grants !== undefined || offer !== undefined;
@@ -47,10 +45,7 @@ export async function mapXen(
   target: string | undefined,
   options: XenMapOptions,
 ): Promise<void> {
-  const asked = [options.frames, options.grants, options.offer].filter((text) =>
-    text !== undefined
-  );
-  if (asked.length > 1) throw new UsageError("--frames, --grants and --offer exclude each other");
+  refuseTwo(options);
   if (options.offer !== undefined) return await offer(context, target, options, options.offer);
   const domain = domainOf(target);
   await confirmXenWrite(context, [target as string], options);
@@ -58,7 +53,7 @@ export async function mapXen(
     "frame",
     options.frames as string,
   ] as const;
-  const numbers = parseList(list, kind === "grant" ? HIGHEST_REF : HIGHEST_FRAME);
+  const numbers = parseList(list, kind === "grant" ? HIGHEST.grants : HIGHEST.frames);
   const write = options.write === true;
   using mapped = kind === "grant"
     ? mapGrantList(numbers, { domain, write }, noticeOf(options))
@@ -66,6 +61,32 @@ export async function mapXen(
   await show(context, target as string, kind, mapped, options);
   if (mapped.mapped < numbers.length) context.exit(EXIT.failed);
   if (options.hold && mapped.mapped > 0) await interrupted(context.signal);
+}
+
+function refuseTwo({ frames, grants, offer }: XenMapOptions): void {
+  const asked = [frames, grants, offer].filter((text) => text !== undefined);
+  if (asked.length > 1) throw new UsageError("--frames, --grants and --offer exclude each other");
+}
+
+/** The list that a session shall hold; null for all of a guest. Throws `UsageError`. */
+export function partOf(options: XenMapOptions): DomainPart | null {
+  refuseTwo(options);
+  const { frames, grants, offer, machine, notifyOnUnmap } = options;
+  if (offer !== undefined) throw new UsageError("an offer is held until Ctrl-C, not by a session");
+  if (notifyOnUnmap !== undefined) {
+    throw new UsageError("--notify-on-unmap is for --grants with --hold, not in a session");
+  }
+  if (grants !== undefined) return { kind: "grants", list: checked(grants, HIGHEST.grants) };
+  if (frames === undefined) return null;
+  return {
+    kind: machine ? "machine-frames" : "frames",
+    list: checked(frames, HIGHEST.frames),
+  };
+}
+
+function checked(list: string, highest: number): string {
+  parseList(list, highest);
+  return list;
 }
 
 function domainOf(text: string | undefined): number {

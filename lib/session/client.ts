@@ -31,6 +31,7 @@ export interface AskOptions {
   readonly session: string;
   readonly signal?: AbortSignal | null;
   readonly log?: (line: string) => void;
+  readonly notice?: (line: string) => void;
 }
 
 /** How long a session may take to end after it said that it would, in milliseconds. */
@@ -38,27 +39,27 @@ const END_MS = 5000;
 const LOOK_MS = 20;
 
 async function withSession<T>(
-  { session, signal = null, log }: AskOptions,
+  { session, signal = null, log, notice }: AskOptions,
   run: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  using connection = await connectSession({ name: session, signal, log });
+  using connection = await connectSession({ name: session, signal, log, notice });
   return await run(connection);
 }
 
 /** What to map in a session; relative paths are those of this process. */
 export type MapRequest = Pick<
   MapOptions,
-  "target" | "name" | "write" | "layout" | "add" | "replace"
+  "target" | "name" | "write" | "layout" | "add" | "replace" | "part"
 >;
 
 /** Maps in a session. Gives the name there. Throws what `connectSession` and `Holder.map` throw. */
 export async function mapInSession(options: AskOptions, wanted: MapRequest): Promise<string> {
   const sys = openSys();
-  const { name, write, replace } = wanted;
+  const { name, write, replace, part = null } = wanted;
   const target = absoluteTarget(sys, wanted.target);
   const add = wanted.add.map((text) => absoluteAddition(sys, text));
   const layout = wanted.layout === null ? null : absolutePath(sys, wanted.layout);
-  const request = { do: "map", target, name, write, layout, add, replace } as const;
+  const request = { do: "map", target, name, write, layout, add, replace, part } as const;
   return (await withSession(options, (connection) => connection.ask<string>(request))).value;
 }
 

@@ -30,6 +30,8 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | null;
   /** Gets what the session logged while it worked on a question. */
   readonly log?: (line: string) => void;
+  /** Gets what the session's user should know in any case; default what `log` gets. */
+  readonly notice?: (line: string) => void;
 }
 
 /** Longest time that a session may take for the greeting, in milliseconds. */
@@ -44,7 +46,7 @@ const TRY_MS = 10;
  * (somebody else's), busy (no answer); ProtocolError for one of another version.
  */
 export async function connectSession(options: ConnectOptions): Promise<Connection> {
-  const { sys = openSys(), name, signal = null, log = () => {} } = options;
+  const { sys = openSys(), name, signal = null, log = () => {}, notice = log } = options;
   const folder = options.folder ?? sessionFolder(sys);
   checkName(name);
   checkSocket(sys, folder, name);
@@ -55,7 +57,7 @@ export async function connectSession(options: ConnectOptions): Promise<Connectio
   undo.defer(() => closeAll(sys, reader.takeFds()));
   const greeting = greetingOf(await firstLine(sys, reader, fd.number, signal, name), name);
   undo.move();
-  return openConnection({ sys, name, fd, reader, greeting, signal, log });
+  return openConnection({ sys, name, fd, reader, greeting, signal, log, notice });
 }
 
 /** Whether there is a socket of ours, in a folder of ours. */

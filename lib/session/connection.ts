@@ -49,6 +49,8 @@ export interface ConnectionParts {
   readonly signal: AbortSignal | null;
   /** Gets what the session logged while it worked on a question. */
   readonly log: (line: string) => void;
+  /** Gets what the session's user should know in any case. */
+  readonly notice: (line: string) => void;
 }
 
 /** Longest time that a blocking question may take. Finding a Xen guest's memory takes seconds. */
@@ -90,7 +92,7 @@ export function answerReader(sys: Sys, fd: number, name: string): AnswerReader {
 
 /** Opens a connection that was greeted. */
 export function openConnection(parts: ConnectionParts): Connection {
-  const { sys, name, fd, reader, greeting, signal, log } = parts;
+  const { sys, name, fd, reader, greeting, signal } = parts;
   let broken: unknown = null;
   let asking = false;
 
@@ -120,7 +122,7 @@ export function openConnection(parts: ConnectionParts): Connection {
     } finally {
       asking = false;
     }
-    return unwrap<T>(line, reader.takeFds(), sys, log);
+    return unwrap<T>(line, reader.takeFds(), parts);
   }
 
   async function ask<T>(request: Request): Promise<Answer<T>> {
@@ -163,16 +165,17 @@ export function openConnection(parts: ConnectionParts): Connection {
 function unwrap<T>(
   line: string,
   fds: readonly number[],
-  sys: Sys,
-  log: (line: string) => void,
+  { sys, log, notice }: Pick<ConnectionParts, "sys" | "log" | "notice">,
 ): Answer<T> {
   const answer = parseLine(line) as {
     readonly ok?: T;
     readonly fds?: number;
     readonly error?: WireError;
     readonly log?: readonly string[];
+    readonly notices?: readonly string[];
   };
   answer.log?.forEach((text) => log(`session: ${text}`));
+  answer.notices?.forEach(notice);
   if (answer.error === undefined && fds.length === answer.fds) {
     return { value: answer.ok as T, fds };
   }

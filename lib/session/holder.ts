@@ -7,7 +7,7 @@
 import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import { openTarget } from "../source/attach.ts";
-import type { Attachment } from "../source/source.ts";
+import type { Attachment, DomainPart } from "../source/source.ts";
 import { startTap } from "../tap/tap.ts";
 import type { HeldInfo } from "./protocol.ts";
 
@@ -23,8 +23,12 @@ export interface MapOptions {
   /** Memory of other targets to put in, see `OpenOptions`. */
   readonly add: readonly string[];
   readonly replace: boolean;
+  /** See `OpenOptions`; absent for all of a guest's memory. */
+  readonly part?: DomainPart | null;
   readonly signal: AbortSignal | null;
   readonly log: (line: string) => void;
+  /** See `OpenOptions`; default what `log` gets. */
+  readonly notice?: (line: string) => void;
 }
 
 /** Something held. */
@@ -187,12 +191,12 @@ async function attach(
   options: MapOptions,
   ending: AbortController,
 ): Promise<Held> {
-  const { target, write, layout, add, replace, signal: asking, log } = options;
+  const { target, write, layout, add, replace, part, signal: asking, log, notice = log } = options;
   asking?.throwIfAborted();
   const giveUp = () => ending.abort(asking?.reason);
   asking?.addEventListener("abort", giveUp, { once: true });
   try {
-    const how = { sys, write, layout, add, replace, signal: ending.signal, log };
+    const how = { sys, write, layout, add, replace, part, signal: ending.signal, log, notice };
     const attachment = await openTarget(target, how);
     const [since, refreshed] = [Date.now(), performance.now()];
     return { name, of: target, write, since, attachment, alone: oneAtATime(), refreshed };

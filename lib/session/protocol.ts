@@ -12,6 +12,7 @@ import { hex } from "../address.ts";
 import type { KickSide } from "../kick/kick.ts";
 import type { Access } from "../memory/region.ts";
 import type { XenRingAbi, XenRingKind } from "../ring/xen/spec.ts";
+import type { DomainPart } from "../source/source.ts";
 
 /** Counts up when a message changes its meaning. */
 export const PROTOCOL = 1;
@@ -51,6 +52,8 @@ export type Request =
     /** As `OpenOptions.add` and `replace`. */
     readonly add: readonly string[];
     readonly replace: boolean;
+    /** As `OpenOptions.part`; absent for all of a guest's memory. */
+    readonly part?: DomainPart | null;
   }
   | { readonly do: "tap"; readonly listen: string; readonly connect: string }
   | { readonly do: "unmap"; readonly name: string }

@@ -24,6 +24,8 @@ export interface Asking {
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
+  /** What the client's user is told whether or not they want to know all. */
+  readonly notice: (line: string) => void;
   /** Ends the session, after the answer. */
   readonly stop: () => void;
 }
@@ -95,9 +97,9 @@ function plain(value: unknown): Described<unknown> {
 async function map(
   holder: Holder,
   request: Request & { do: "map" },
-  { signal, log }: Asking,
+  { signal, log, notice }: Asking,
 ): Promise<string> {
-  const name = await holder.map({ ...request, signal, log });
+  const name = await holder.map({ ...request, signal, log, notice });
   if (!signal.aborted) return name;
   await holder.unmap(name);
   throw signal.reason;

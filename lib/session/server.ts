@@ -138,6 +138,9 @@ function explained(error: unknown, name: string, socket: string): unknown {
   return new SourceError("session", "start", "busy", text, remedy, { cause: error });
 }
 
+/** Lines that go with one answer at most, of each kind. */
+const TOLD = 100;
+
 /** One line's answer, whatever the line is. */
 async function answer(
   sys: Sys,
@@ -145,15 +148,17 @@ async function answer(
   line: string,
   { signal, stop }: { readonly signal: AbortSignal; readonly stop: () => void },
 ): Promise<Outgoing> {
-  const told: string[] = [];
-  const log = (text: string) => void (told.length < 100 && told.push(text));
+  const [told, notices]: [string[], string[]] = [[], []];
+  const log = (text: string) => void (told.length < TOLD && told.push(text));
+  const notice = (text: string) => void (notices.length < TOLD && notices.push(text));
   try {
-    const { value, fds } = await answers(decodeLine(line) as Request, { signal, log, stop });
-    const bytes = encodeLine({ ok: value, fds: fds.length, log: told });
+    const request = decodeLine(line) as Request;
+    const { value, fds } = await answers(request, { signal, log, notice, stop });
+    const bytes = encodeLine({ ok: value, fds: fds.length, log: told, notices });
     if (bytes.length <= ANSWER_LIMIT) return { bytes, fds };
     closeAll(sys, fds);
     throw new RangeError(`answer of ${bytes.length} bytes`);
   } catch (error) {
-    return { bytes: encodeLine({ error: toWire(error), log: told }), fds: [] };
+    return { bytes: encodeLine({ error: toWire(error), log: told, notices }), fds: [] };
   }
 }

@@ -12,7 +12,7 @@ import { parseTarget, SCHEMES, type Target } from "../guest/target.ts";
 import { nearestWord } from "../nearest.ts";
 import { type Addition, composed, parseAddition } from "./compose.ts";
 import { sourceFor, SOURCES } from "./registry.ts";
-import type { Attachment, AttachOptions } from "./source.ts";
+import type { Attachment, AttachOptions, DomainPart } from "./source.ts";
 
 /** What a caller may say; everything else has its default. */
 export interface OpenOptions {
@@ -20,6 +20,8 @@ export interface OpenOptions {
   readonly write?: boolean;
   /** Layout file; default none. */
   readonly layout?: string | null;
+  /** Of a Xen domain these grants or frames alone; default all of its memory. */
+  readonly part?: DomainPart | null;
   /** Ends slow work; default none. */
   readonly signal?: AbortSignal | null;
   /** Is told which path was taken and why; default nobody. */
@@ -52,7 +54,7 @@ export async function openTarget(text: string, options: OpenOptions = {}): Promi
   const additions = (options.add ?? []).map(addition);
   const base = await openOne(text, options);
   const open = (target: string, write: boolean) =>
-    openOne(target, { ...options, write, layout: null });
+    openOne(target, { ...options, write, layout: null, part: null });
   const replace = options.replace ?? false;
   const whole = additions.length === 0 ? base : await composed(base, { additions, replace, open });
   if (options.log !== undefined) tellBackings(whole, options.log);
@@ -80,8 +82,14 @@ async function openOne(text: string, options: OpenOptions): Promise<Attachment> 
     const text = `no source for "${target.scheme}:" in this version`;
     throw new SourceError(target.scheme, "open", "unsupported", text, `known: ${known}`);
   }
+  if (full.part !== null && target.scheme !== "xen") throw noDomain(target);
   full.log(`target ${target.text}: scheme ${target.scheme}, ${target.what}`);
   return await source.attach(target, full);
+}
+
+function noDomain({ scheme, text }: Target): SourceError {
+  const what = `${text} is no domain of Xen: it has no grants or frames to list`;
+  return new SourceError(scheme, "open", "unsupported", what, "want xen:DOMID");
 }
 
 /** What {@linkcode findGuests} found, and what it could not look at. */
@@ -130,8 +138,8 @@ function addition(text: string): Addition {
 
 function complete(options: OpenOptions): AttachOptions {
   const { write = false, layout = null, signal = null, log = () => {}, session = null } = options;
-  const notice = options.notice ?? log;
-  return { sys: options.sys ?? openSys(), write, layout, signal, log, notice, session };
+  const { part = null, notice = log } = options;
+  return { sys: options.sys ?? openSys(), write, layout, part, signal, log, notice, session };
 }
 
 function parsed(text: string, sys: Sys): Target {

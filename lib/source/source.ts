@@ -24,6 +24,8 @@ export interface AttachOptions {
   readonly write: boolean;
   /** Layout file, for sources whose target does not say where memory and rings are. */
   readonly layout: string | null;
+  /** Of a Xen domain these grants or frames alone, mapped until the end. Absent or null: its memory. */
+  readonly part?: DomainPart | null;
   /** Ends slow work: a silent monitor, a large scan. */
   readonly signal: AbortSignal | null;
   /** `--verbose`: which path was taken and why. */
@@ -42,6 +44,14 @@ export interface AttachOptions {
 export interface FindGuestsOptions extends AttachOptions {
   /** Whether a guest's devices are wanted: where asking for them is slow, others may go without. */
   readonly devicesOf?: (target: string) => boolean;
+}
+
+/** Grants or frames of a Xen domain. */
+export interface DomainPart {
+  /** `frames` are the guest's own numbers, `machine-frames` the machine's. */
+  readonly kind: "grants" | "frames" | "machine-frames";
+  /** `8,9,10-20`: see `parseNumberList`. */
+  readonly list: string;
 }
 
 /** A guest's memory and rings, held until disposed. Close order is the reverse of opening. */

@@ -9,18 +9,20 @@ import type { Target } from "../guest/target.ts";
 import { evtchnKick } from "../kick/evtchn.ts";
 import type { Kick, KickSide } from "../kick/kick.ts";
 import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
+import type { Region } from "../memory/region.ts";
 import { RegionTable } from "../memory/region_table.ts";
 import type { XenRing } from "../ring/xen/snapshot.ts";
 import { readXenDevices, type XenDevice, type XenRingPlace } from "../xen/devices.ts";
 import { grantRegions, openGrantWindow } from "../xen/granted_memory.ts";
 import { assertDomain, domainInfo, openXenHost, type XenHost } from "../xen/host.ts";
 import { findFrames, frameRegions, openFrameWindow } from "../xen/memory.ts";
+import { mapPart } from "../xen/part.ts";
 import { readGrantTable } from "../xen/read_grants.ts";
 import { type MappedRing, mapRing, placeText } from "../xen/rings.ts";
 import { openStore, type Xenstore } from "../xen/store.ts";
 import { readLayout } from "./file.ts";
 import { layoutDevices } from "./layout.ts";
-import type { Attachment, AttachOptions } from "./source.ts";
+import type { Attachment, AttachOptions, DomainPart } from "./source.ts";
 import { deviceModelDevices } from "./xen_device_model.ts";
 import { commonDevice, portDevice } from "./xen_devices.ts";
 
@@ -39,6 +41,8 @@ export async function attachXen(
   const attachment = new XenAttachment(xen);
   try {
     await attachment.refresh();
+    // A list of somebody who waits for it: what can not be mapped is said now.
+    if (xen.options.part) attachment.memory;
   } catch (error) {
     await attachment[Symbol.asyncDispose]();
     throw error;
@@ -118,8 +122,8 @@ class XenAttachment implements Attachment {
   }
 
   #forgetMemory(pages: number): void {
-    const granted = this.held.options.layout !== null;
-    if (this.#found === null || this.#found.pages === pages && !granted) return;
+    const { layout, part } = this.held.options;
+    if (this.#found === null || part || this.#found.pages === pages && layout === null) return;
     this.#found.close.dispose();
     this.#found = null;
   }
@@ -169,7 +173,25 @@ function key(device: XenDevice, place: XenRingPlace): string {
   return `${device.name} ${place.index} ${place.abi} ${placeText(place.pages)}`;
 }
 
-function findMemory({ host, domain, options }: Held): FoundMemory {
+function findMemory(held: Held): FoundMemory {
+  const { part } = held.options;
+  return part ? findPart(held, part) : findAll(held);
+}
+
+function findPart({ host, domain, options }: Held, part: DomainPart): FoundMemory {
+  using undo = new DisposableStack();
+  const { regions, faults } = undo.use(mapPart(host, domain, part));
+  faults.forEach(options.notice ?? options.log);
+  const memory = memoryOf(regions, `${part.kind} of xen:${domain}`, options.write);
+  return { pages: 0, memory, close: undo.move() };
+}
+
+function memoryOf(regions: readonly Region[], name: string, write: boolean): GuestMemory {
+  const table = new RegionTable(regions);
+  return write ? new WritableGuestMemory(table, name) : new GuestMemory(table, name);
+}
+
+function findAll({ host, domain, options }: Held): FoundMemory {
   using undo = new DisposableStack();
   const start = performance.now();
   const info = domainInfo(host, domain);
@@ -183,10 +205,6 @@ function findMemory({ host, domain, options }: Held): FoundMemory {
   }
   frames.notes.forEach((line) => options.log(line));
   options.log(`memory found by ${frames.space} in ${(performance.now() - start).toFixed(0)} ms`);
-  const table = new RegionTable(regions);
-  const name = `memory of xen:${domain}`;
-  const memory = options.write
-    ? new WritableGuestMemory(table, name)
-    : new GuestMemory(table, name);
+  const memory = memoryOf(regions, `memory of xen:${domain}`, options.write);
   return { pages: info.totalPages, memory, close: undo.move() };
 }

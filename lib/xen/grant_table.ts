@@ -141,6 +141,17 @@ function decodeV2(view: DataView, ref: number, status: number): GrantEntry {
   return { ref, ...head, frame: view.getBigUint64(at + 8, true), part, through: null };
 }
 
+/** The entry of a reference; null where it is free. */
+export function entryOf({ entries }: GrantTable, ref: number): GrantEntry | null {
+  let [low, high] = [0, entries.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (entries[middle].ref < ref) low = middle + 1;
+    else high = middle;
+  }
+  return entries[low]?.ref === ref ? entries[low] : null;
+}
+
 /** How much of a table is in use, without a look at what its entries say. */
 export interface GrantUse {
   /** Frames it has now. */

@@ -237,7 +237,10 @@ Deno.test("what does not go together with a session is a usage error", async () 
     const args of [
       ["map", "file:x", "--name", "a"],
       ["map", "file:x", "--session", "s", "--hold"],
-      ["map", "xen:1", "--grants", "8", "--session", "s"],
+      ["map", "--offer", "1", "--session", "s"],
+      ["map", "xen:1", "--grants", "8", "--frames", "9", "--session", "s"],
+      ["map", "xen:1", "--grants", "8-", "--session", "s"],
+      ["map", "xen:1", "--grants", "8", "--notify-on-unmap", "3", "--session", "s"],
       ["unmap", "m1"],
       ["unmap", "a/b@s"],
       ["session", "start"],

@@ -44,7 +44,8 @@ Deno.test("an answer with fewer fds than it counts is no answer, and those that 
   });
   const greeting = { protocol: 1, session: "s", pid: 1, started: 0 };
   using connection = openConnection({
-    ...{ sys: fake, name: "s", fd: new Fd(fake, 5), greeting, signal: null, log: () => {} },
+    ...{ sys: fake, name: "s", fd: new Fd(fake, 5), greeting, signal: null },
+    ...{ log: () => {}, notice: () => {} },
     reader: { next: () => lines.shift() ?? null, takeFds: () => came.shift() ?? [] },
   });
   assertEquals(connection.askNow({ do: "list" }), { value: "all", fds: [7, 8] });
@@ -65,7 +66,7 @@ Deno.test("what was mapped for a client that has left by then is let go of", asy
   };
   const answer = answersOf(sys, holder as Holder);
   const request = { target: "file:/ram", name: null, write: false, layout: null, replace: false };
-  const asking = { signal: leaving.signal, log: () => {}, stop: () => {} };
+  const asking = { signal: leaving.signal, log: () => {}, notice: () => {}, stop: () => {} };
   await assertRejects(() => answer({ do: "map", add: [], ...request }, asking), DOMException);
   assertEquals(unmapped, ["m1"]);
 });

@@ -6,7 +6,7 @@ import {
   type GrantTableBytes,
   summarizeGrants,
 } from "../../lib/xen/grant_table.ts";
-import { grantFaultText } from "../../lib/xen/map_list.ts";
+import { grantFaultText } from "../../lib/xen/listed_frames.ts";
 import { grantAddress } from "../../lib/xen/granted_memory.ts";
 
 function v1(entries: Record<number, [flags: number, domain: number, frame: number]>) {
