@@ -157,14 +157,17 @@ function probeDomainInfo(
       if (!isErrno(error, "EACCES")) throw error;
     }
   }
-  throw new SyscallError(
+  throw new DomctlVersionError(
     "ioctl",
     "EACCES",
     `IOCTL_PRIVCMD_HYPERCALL (getdomaininfo of domain ${domain})`,
     "this Xen takes none of the domctl interface versions of 4.8 to 4.22; " +
-      "grants, rings and --frames work without it",
+      "grants, rings, --frames of an HVM or PVH guest and --machine work without it",
   );
 }
+
+/** EACCES that is no matter of rights: the hypervisor speaks another version of its domctl interface. */
+export class DomctlVersionError extends SyscallError {}
 
 /** One past the last id that a domain can have: DOMID_FIRST_RESERVED. */
 const DOMID_LIMIT = 0x7ff0;

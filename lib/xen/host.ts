@@ -6,7 +6,12 @@
 import { isErrno } from "../../ffi/errno.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { type Gntdev, openGntdev } from "../../ffi/xen/gntdev.ts";
-import { type DomainInfo, type Hypercalls, openHypercalls } from "../../ffi/xen/hypercall.ts";
+import {
+  type DomainInfo,
+  DomctlVersionError,
+  type Hypercalls,
+  openHypercalls,
+} from "../../ffi/xen/hypercall.ts";
 import { openPrivcmd, type Privcmd } from "../../ffi/xen/privcmd.ts";
 import { isSyscallFailure, SourceError, type SourceFailure } from "../errors.ts";
 
@@ -69,10 +74,11 @@ export function explained<T>(stage: string, run: () => T): T {
 }
 
 function sourceError(stage: string, error: unknown): SourceError {
+  const version = error instanceof DomctlVersionError;
   const failure = error as { errno: string; message: string; remedy?: string };
   const remedy = failure.remedy ?? "";
   const text = remedy === "" ? failure.message : failure.message.replace(`; ${remedy}`, "");
-  const kind = KINDS[failure.errno] ?? "failed";
+  const kind = version ? "unsupported" : KINDS[failure.errno] ?? "failed";
   return new SourceError("xen", stage, kind, text, remedy, { cause: error });
 }
 
@@ -119,6 +125,25 @@ export function tryDomainInfo(host: XenHost, domain: number): DomainInfo | null 
     if (isErrno(error)) return null;
     throw error;
   }
+}
+
+/** HVM_PARAM_STORE_PFN. */
+const STORE_PFN = 1;
+
+/**
+ * Whether the hypervisor translates a domain's frames (HVM, PVH), of a domain of which it tells nothing
+ * else: only such a domain has parameters. Throws `SourceError`.
+ */
+export function hasParameters(host: XenHost, domain: number): boolean {
+  return explained("read HVM parameter", () => {
+    try {
+      host.calls.hvmParam(domain, STORE_PFN);
+      return true;
+    } catch (error) {
+      if (isErrno(error, "EINVAL")) return false;
+      throw error;
+    }
+  });
 }
 
 /** The same of every domain; none where the hypervisor does not tell. See `Hypercalls.domains`. */

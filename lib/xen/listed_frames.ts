@@ -8,7 +8,14 @@ import type { Frames } from "../../ffi/xen/frames.ts";
 import type { GrantFault, Grants } from "../../ffi/xen/gntdev.ts";
 import { SourceError } from "../errors.ts";
 import { entryOf, type GrantTable } from "./grant_table.ts";
-import { domainInfo, DOMINF, explained, type XenHost } from "./host.ts";
+import {
+  domainInfo,
+  DOMINF,
+  explained,
+  hasParameters,
+  tryDomainInfo,
+  type XenHost,
+} from "./host.ts";
 import { isOwnFrame, readP2m } from "./p2m.ts";
 import { readGrantTable } from "./read_grants.ts";
 
@@ -109,6 +116,8 @@ function hypervisorFrames(
   domain: number,
   frames: readonly number[],
 ): BigUint64Array {
+  const known = tryDomainInfo(host, domain) !== null;
+  if (!known && hasParameters(host, domain)) return BigUint64Array.from(frames, BigInt);
   const info = domainInfo(host, domain);
   if ((info.flags & DOMINF.hvm) !== 0) return BigUint64Array.from(frames, BigInt);
   const { mfns } = readP2m(host, info);

@@ -3,6 +3,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { errnoCode, SyscallError } from "../../ffi/errno.ts";
 import { openHypercalls } from "../../ffi/xen/hypercall.ts";
 import { openPrivcmd } from "../../ffi/xen/privcmd.ts";
+import { SourceError } from "../../lib/errors.ts";
+import { openXenHost } from "../../lib/xen/host.ts";
+import { mapFrames } from "../../lib/xen/listed_frames.ts";
 import { fakeXen, type FakeXenMemory } from "../support/fake_xen.ts";
 
 /** The frames and errors of a MMAPBATCH_V2. */
@@ -136,8 +139,49 @@ Deno.test("the domctl version is probed once, newest first; an unknown one says 
   const strange = taken(0x99);
   using other = openPrivcmd(strange.sys);
   using unknown = openHypercalls(strange.sys, other);
-  assertThrows(() => unknown.domainInfo(7), SyscallError, "none of the domctl interface versions");
+  const error = assertThrows(() => unknown.domainInfo(7), SyscallError);
+  assertEquals(tried.slice(5), [
+    0x18,
+    0x17,
+    0x16,
+    0x15,
+    0x14,
+    0x13,
+    0x12,
+    0x11,
+    0x10,
+    0xe,
+    0xd,
+    0xc,
+  ]);
+  // The call, the object, the errno, the remedy.
+  assertEquals(
+    error.message,
+    "ioctl IOCTL_PRIVCMD_HYPERCALL (getdomaininfo of domain 7): EACCES (permission denied); " +
+      "this Xen takes none of the domctl interface versions of 4.8 to 4.22; grants, rings, --frames " +
+      "of an HVM or PVH guest and --machine work without it",
+  );
 });
+
+for (const [kind, parameter] of [["translates", 0], ["does not translate", "EINVAL"]] as const) {
+  Deno.test(`an unknown domctl version: frames of a guest whose frames Xen ${kind}`, () => {
+    const HVM_OP = 34n;
+    const fake = fakeXen((name, { argument }) => {
+      if (name !== "PRIVCMD_HYPERCALL") return 0;
+      return argument.getBigUint64(0, true) === HVM_OP ? parameter : "EACCES";
+    });
+    using host = openXenHost(fake.sys, false);
+    if (parameter === 0) {
+      using listed = mapFrames(host, 7, [4, 5], false).frames;
+      assertEquals([listed.count, listed.failed], [2, 0]);
+    } else {
+      const error = assertThrows(() => mapFrames(host, 7, [4], false), SourceError);
+      // It is no matter of rights.
+      assertEquals(error.kind, "unsupported");
+      assert(error.remedy.includes("--machine work without it"), error.remedy);
+    }
+  });
+}
 
 Deno.test("a domain that is not there: old Xen gives the next one, new Xen an error", () => {
   const next = fakeXen((_, { argument, at }) => {
