@@ -79,8 +79,10 @@ function keys(store: StoreReader, path: string): Keys {
   };
 }
 
+/** References and ports have 32 bits: a larger number would be taken for another one. */
 function parseNumber(text: string | null): number | null {
-  return text !== null && /^[0-9]{1,10}$/.test(text) ? Number(text) : null;
+  const number = text !== null && /^[0-9]{1,10}$/.test(text) ? Number(text) : Infinity;
+  return number <= 0xffff_ffff ? number : null;
 }
 
 /** Devices of a domain. Throws `XenstoreError` and what the store throws. */
@@ -134,9 +136,9 @@ async function frontEnd(
 ): Promise<XenDevice> {
   const backend = await at.number("backend-id") ?? 0;
   const rings = type === "vbd"
-    ? await vbdRings(at)
+    ? await vbdRings(store, at)
     : type === "vif"
-    ? await vifRings(at)
+    ? await vifRings(store, at)
     : type === "console"
     ? await consoleRings(at)
     : [];
@@ -144,10 +146,14 @@ async function frontEnd(
   return { name: `${type}-${id}`, type: TYPES[type] ?? 0, backend, rings, note };
 }
 
+/** What the guest names as its back-end's node: one that xenstore would refuse is none. */
+const BACKEND_PATH = /^\/local\/domain\/[0-9]+\/backend(\/[A-Za-z0-9_-]+)+$/;
+const BACKEND_PATH_LIMIT = 1024;
+
 async function stateNote(store: StoreReader, at: Keys): Promise<string> {
   const front = await at.text("state");
   const path = await at.text("backend");
-  const valid = path !== null && /^\/local\/domain\/[0-9]+\/backend\/[A-Za-z0-9_/-]+$/.test(path);
+  const valid = path !== null && path.length <= BACKEND_PATH_LIMIT && BACKEND_PATH.test(path);
   const back = valid ? await store.read(`${path}/state`) : null;
   if (front === CONNECTED && back === CONNECTED) return "";
   return `front-end ${stateName(front)}, back-end ${valid ? stateName(back) : "unknown"}`;
@@ -158,14 +164,19 @@ function stateName(text: string | null): string {
   return state === null ? "absent" : STATES[state] ?? `state ${state}`;
 }
 
-/** Queues stand under queue-N where there are several, else beside the other keys. */
-async function queueKeys(at: Keys, make: (path: string) => Keys): Promise<Keys[]> {
-  const count = await at.number("multi-queue-num-queues") ?? 0;
-  const nested = await at.text("queue-0/event-channel") ?? await at.text("queue-0/ring-ref") ??
-    await at.text("queue-0/tx-ring-ref");
-  if (count === 0 || nested === null) return [at];
-  const number = Math.min(count, QUEUE_LIMIT);
-  return Array.from({ length: number }, (_, i) => make(`queue-${i}`));
+/**
+ * Queues stand under queue-N where there are several, else beside the other keys. A guest may claim
+ * any number of them: those that it has made nodes for are asked for, which its quota bounds.
+ */
+async function queueKeys(store: StoreReader, at: Keys): Promise<Keys[]> {
+  const claimed = await at.number("multi-queue-num-queues") ?? 0;
+  if (claimed === 0) return [at];
+  const made = new Set(await store.list(at.path));
+  const keys: Keys[] = [];
+  for (let i = 0; i < Math.min(claimed, QUEUE_LIMIT) && made.has(`queue-${i}`); i++) {
+    keys.push(below(at, `queue-${i}`));
+  }
+  return keys.length === 0 ? [at] : keys;
 }
 
 function below(at: Keys, path: string): Keys {
@@ -176,10 +187,10 @@ function below(at: Keys, path: string): Keys {
   };
 }
 
-async function vbdRings(at: Keys): Promise<XenRingPlace[]> {
+async function vbdRings(store: StoreReader, at: Keys): Promise<XenRingPlace[]> {
   const abi = abiName(await at.text("protocol"));
   const order = await ringOrder(at);
-  const queues = await queueKeys(at, (path) => below(at, path));
+  const queues = await queueKeys(store, at);
   const rings: XenRingPlace[] = [];
   for (const [index, queue] of queues.entries()) {
     const refs = await ringRefs(queue, "ring-ref", order);
@@ -215,8 +226,8 @@ async function ringRefs(at: Keys, key: string, order: number): Promise<number[] 
 }
 
 /** In virtio's order: the receive ring of queue pair n has index 2n, its transmit ring 2n + 1. */
-async function vifRings(at: Keys): Promise<XenRingPlace[]> {
-  const queues = await queueKeys(at, (path) => below(at, path));
+async function vifRings(store: StoreReader, at: Keys): Promise<XenRingPlace[]> {
+  const queues = await queueKeys(store, at);
   const rings: XenRingPlace[] = [];
   for (const [pair, queue] of queues.entries()) {
     const shared = await queue.number("event-channel");

@@ -87,7 +87,10 @@ export function parseDomain(text: string): number {
   const domain = /^[0-9]{1,5}$/.test(text) ? Number(text) : NaN;
   if (domain < 0x7ff0) return domain;
   const why = Number.isNaN(domain) ? "is no domain id" : "is reserved by Xen";
-  const remedy = "want a number from `xl list` or `guestmem find`, such as xen:1";
+  const named = /^[A-Za-z][A-Za-z0-9_.+-]{0,63}$/.test(text);
+  const remedy = named
+    ? `want its number: \`xl domid ${text}\` or \`guestmem find\` tells it`
+    : "want a number from `xl list` or `guestmem find`, such as xen:1";
   throw new SourceError("xen", "parse", "failed", `"${text}" ${why}`, remedy);
 }
 

@@ -1,16 +1,17 @@
 /** Devices as xenstore names them, from made-up stores: tidy, multi-queue, and hostile. */
 import { assertEquals } from "@std/assert";
 import { commonDevice, portDevice } from "../../lib/source/xen_devices.ts";
+import { checkPath } from "../../lib/wire/xenstore/payload.ts";
 import { readXenDevices } from "../../lib/xen/devices.ts";
 import type { StoreReader } from "../../lib/xen/store.ts";
 
-/** A store of these nodes; directories follow from the paths. */
+/** A store of these nodes; directories follow from the paths. Paths are checked as the client does. */
 function store(nodes: Record<string, string>): StoreReader {
   const paths = Object.keys(nodes);
   return {
-    read: (path) => Promise.resolve(nodes[path] ?? null),
+    read: (path) => Promise.resolve(nodes[checkPath(path)] ?? null),
     list(path) {
-      const below = paths.filter((node) => node.startsWith(`${path}/`));
+      const below = paths.filter((node) => node.startsWith(`${checkPath(path)}/`));
       const names = below.map((node) => node.slice(path.length + 1).split("/")[0]);
       return Promise.resolve(below.length === 0 ? null : [...new Set(names)]);
     },
@@ -99,9 +100,33 @@ Deno.test("what a guest writes into its own nodes is not believed", async () => 
     3,
   );
   assertEquals(devices.map(({ name }) => name), ["vbd-1"]);
-  assertEquals(devices[0].rings.length, 256);
-  assertEquals(devices[0].rings.every(({ pages }) => pages === null), true);
+  // It claims as many queues as it likes, and made a node for one.
+  assertEquals(devices[0].rings.map(({ pages, port }) => [pages, port]), [[null, 1]]);
   assertEquals(devices[0].note, "front-end state 99, back-end unknown");
+});
+
+Deno.test("a back-end's node that xenstore would refuse hides no device", async () => {
+  const paths = [
+    "/local/domain/0/backend//x",
+    "/local/domain/0/backend/x/",
+    "/local/domain/0/backend",
+  ];
+  const long = `/local/domain/0/backend/${"x".repeat(4000)}`;
+  for (const backend of [...paths, long, "/local/domain/0/backend/a b"]) {
+    const nodes = under("/local/domain/3/device/vbd/1", { state: "4", backend, "ring-ref": "8" });
+    const [disk] = await readXenDevices(store(nodes), 3);
+    assertEquals([disk.rings[0].pages, disk.note], [
+      { by: "grants", refs: [8] },
+      "front-end connected, back-end unknown",
+    ]);
+  }
+});
+
+Deno.test("a number of more than 32 bits is no reference and no port, and not another one", async () => {
+  const numbers = { "ring-ref": "4294967304", "event-channel": "4294967296" };
+  const nodes = under("/local/domain/3/device/vbd/1", { ...CONNECTED, ...numbers });
+  const [disk] = await readXenDevices(store(nodes), 3);
+  assertEquals([disk.rings[0].pages, disk.rings[0].port], [null, null]);
 });
 
 Deno.test("virtio devices that a device model serves", async () => {
