@@ -5,6 +5,7 @@
  */
 import type { Context, Screen, ScreenEvents } from "./context.ts";
 import { escapeLines } from "./render/escape.ts";
+import { terminalSize } from "./terminal_size.ts";
 
 /** Thrown when nobody reads our output any more. Ends the program quietly. */
 export class OutputClosed extends Error {
@@ -40,7 +41,7 @@ export function processContext({ signal, take }: Interruption): Context {
     signal,
     terminal,
     progress: Deno.stderr.isTerminal(),
-    size: () => terminal ? Deno.consoleSize() : { columns: 80, rows: 24 },
+    size: () => terminal ? terminalSize() : { columns: 80, rows: 24 },
     print: (text) => writeAll(encoder.encode(text + "\n")),
     write: writeAll,
     warn: (text) => say(text),

@@ -15,6 +15,7 @@ import {
 } from "ansi-escapes";
 import { stopJob } from "../../lib/stop_job.ts";
 import type { Screen, ScreenEvents } from "../context.ts";
+import { terminalSize } from "../terminal_size.ts";
 import { keyDecoder } from "./keys.ts";
 import { Painter } from "./painter.ts";
 
@@ -41,10 +42,9 @@ export function takeScreen(
     if (key === "ctrl-z") suspend();
     else events.key(key);
   });
-  const size = () => Deno.consoleSize();
   const resized = () => {
     painter.reset();
-    events.resize(size());
+    events.resize(terminalSize());
   };
   /** Back from being stopped: another program has had the terminal. */
   const continued = () => {
@@ -83,7 +83,7 @@ export function takeScreen(
   writeNow(encoder.encode(ENTER));
   return {
     keys,
-    size,
+    size: terminalSize,
     async draw(lines) {
       const text = painter.paint(lines);
       if (text !== "" && taken) await write(encoder.encode(text));
