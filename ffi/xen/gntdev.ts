@@ -115,8 +115,37 @@ interface GrantMap {
   readonly parts: Parameters<typeof ownFrames>[1];
 }
 
+/** In one call where all is well, which spares the lists of what is where. */
 function mapList(context: GrantContext, refs: readonly number[], limit: number): GrantMap {
   if (refs.length === 0) throw new RangeError("no grants to map");
+  const area = refs.length <= limit ? mapTogether(context, refs) : null;
+  return area === null ? mapChunks(context, refs, limit) : wholeMap(context, area);
+}
+
+function wholeMap(context: GrantContext, area: GrantArea): GrantMap {
+  const addresses = new Float64Array(area.count);
+  const base = Number(area.address);
+  const { pageSize } = context.sys;
+  for (let i = 0; i < addresses.length; i++) addresses[i] = base + i * pageSize;
+  return {
+    areas: [area],
+    faults: new Map(),
+    parts: partsOf(context, [area], addresses, new Int32Array(area.count)),
+  };
+}
+
+function partsOf(
+  context: GrantContext,
+  areas: readonly GrantArea[],
+  addresses: Float64Array,
+  errors: Int32Array,
+): GrantMap["parts"] {
+  const label = `grants of domain ${context.domain}`;
+  const release = () => areas.forEach((area) => forget(context.device, area.index, area.count));
+  return { label, areas, addresses, errors, release };
+}
+
+function mapChunks(context: GrantContext, refs: readonly number[], limit: number): GrantMap {
   const addresses = new Float64Array(refs.length);
   const faults = new Map<number, GrantFault>();
   const areas: GrantArea[] = [];
@@ -127,9 +156,10 @@ function mapList(context: GrantContext, refs: readonly number[], limit: number):
     for (let i = 0; i < indices.length; i++) addresses[indices[i]] = base + i * pageSize;
   };
   try {
-    for (const part of chunks(refs.length, limit)) {
-      mapSome(context, refs, part, take, (index, fault) => void faults.set(index, fault));
-    }
+    const fail: Fail = (index, fault) => void faults.set(index, fault);
+    // All of a list that fits into one call was tried.
+    if (refs.length <= limit) mapGood(context, refs, chunks(refs.length, limit)[0], take, fail);
+    else for (const part of chunks(refs.length, limit)) mapSome(context, refs, part, take, fail);
   } catch (error) {
     areas.forEach((area) => unmap(context, area));
     throw error;
@@ -137,9 +167,7 @@ function mapList(context: GrantContext, refs: readonly number[], limit: number):
   const refused = errnoCode("EINVAL");
   const errors = new Int32Array(refs.length);
   for (let i = 0; i < errors.length; i++) if (addresses[i] === 0) errors[i] = refused;
-  const label = `grants of domain ${context.domain}`;
-  const release = () => areas.forEach((area) => forget(context.device, area.index, area.count));
-  return { areas, faults, parts: { label, areas, addresses, errors, release } };
+  return { areas, faults, parts: partsOf(context, areas, addresses, errors) };
 }
 
 function unmap(context: GrantContext, area: GrantArea): void {
@@ -176,10 +204,24 @@ function mapSome(
   take: Take,
   fail: Fail,
 ): void {
-  const pick = (some: readonly number[]) => some.map((index) => refs[index]);
-  const area = mapTogether(context, indices.length === refs.length ? refs : pick(indices));
-  if (area !== null) return take(area, indices);
-  const status = probeGrants(context, pick(indices));
+  const area = mapTogether(context, pick(refs, indices));
+  if (area !== null) take(area, indices);
+  else mapGood(context, refs, indices, take, fail);
+}
+
+function pick(refs: readonly number[], indices: readonly number[]): number[] {
+  return indices.map((index) => refs[index]);
+}
+
+/** Those that Xen does not refuse, of a list that can not be mapped as it is. */
+function mapGood(
+  context: GrantContext,
+  refs: readonly number[],
+  indices: readonly number[],
+  take: Take,
+  fail: Fail,
+): void {
+  const status = probeGrants(context, pick(refs, indices));
   const good = indices.filter((index, i) => {
     const fault = status === null ? null : statusFault(status[i]);
     if (fault !== null) fail(index, fault);
@@ -199,7 +241,7 @@ function mapHalves(
   if (indices.length === 1) return fail(indices[0], singleFault(context, refs[indices[0]]));
   const middle = indices.length >>> 1;
   for (const half of [indices.slice(0, middle), indices.slice(middle)]) {
-    const area = mapTogether(context, half.map((index) => refs[index]));
+    const area = mapTogether(context, pick(refs, half));
     if (area !== null) take(area, half);
     else mapHalves(context, refs, half, take, fail);
   }

@@ -1,5 +1,6 @@
-// xenbench DOMID FRAMES REF...: what the Xen project's own libraries need for the same work, in
-// milliseconds, one JSON line: the best of ROUNDS each.
+// xenbench DOMID FRAMES ROUNDS ROUNDS ROUNDS REF...: what the Xen project's own libraries need for the
+// same work, in milliseconds, one JSON line: the best of so many rounds of mapping frames, mapping grants
+// and scanning.
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
@@ -10,7 +11,6 @@
 #include <xenforeignmemory.h>
 #include <xengnttab.h>
 
-#define ROUNDS 5
 #define CHUNK 1024 // as the Xen project's own migration does
 #define PAGE 4096
 
@@ -71,18 +71,17 @@ static double map_grants(xengnttab_handle *table, int count, uint32_t *refs) {
 }
 
 int main(int count, char **arguments) {
-  int domain = atoi(arguments[1]), frames = atoi(arguments[2]), grants = count - 3;
+  int domain = atoi(arguments[1]), frames = atoi(arguments[2]), grants = count - 6, rounds[3];
+  for (int i = 0; i < 3; i++) rounds[i] = atoi(arguments[3 + i]);
   uint32_t *refs = calloc(grants, sizeof *refs);
-  for (int i = 0; i < grants; i++) refs[i] = atoi(arguments[3 + i]);
+  for (int i = 0; i < grants; i++) refs[i] = atoi(arguments[6 + i]);
   xenforeignmemory_handle *memory = xenforeignmemory_open(NULL, 0);
   xengnttab_handle *table = xengnttab_open(NULL, 0);
   if (!memory || !table) fail("open");
   double a = 1e9, b = 1e9, c = 1e9;
-  for (int i = 0; i < ROUNDS; i++) {
-    a = best(a, map_frames(memory, domain, frames));
-    b = best(b, map_grants(table, grants, refs));
-    c = best(c, scan(memory, domain, frames));
-  }
+  for (int i = 0; i < rounds[0]; i++) a = best(a, map_frames(memory, domain, frames));
+  for (int i = 0; i < rounds[1]; i++) b = best(b, map_grants(table, grants, refs));
+  for (int i = 0; i < rounds[2]; i++) c = best(c, scan(memory, domain, frames));
   printf("{\"frames\":%.3f,\"grants\":%.3f,\"scan\":%.3f}\n", a, b, c);
   return 0;
 }
