@@ -18,21 +18,18 @@ exec 9> lock
 flock 9 # two builds at once would mix their images
 
 # --- Debian's packages --------------------------------------------------------------------------
-depends() { apt-cache depends "$1" | awk '/Depends: [a-z]/{print $2}'; }
+depends() { apt-cache depends "$@" | awk '/Depends: [a-z]/{print $2}'; }
 
-# The libraries that the Xen tools link and this machine need not have.
+# The libraries that the Xen tools link and this machine need not have. apt-cache is slow to start, so
+# it is asked once for each generation.
 libraries() {
-  local seen="" todo="$1" next
+  local seen="" todo="$1"
   while [ -n "$todo" ]; do
-    next=""
-    for package in $todo; do
-      case " $seen " in *" $package "*) continue ;; esac
-      seen="$seen $package"
-      next="$next $(depends "$package" | grep -E '^(libxen|libyajl|libdevmapper)' | tr '\n' ' ' || true)"
-    done
-    todo=$(echo $next)
+    seen="$seen $todo"
+    todo=$(depends $todo | grep -E '^(libxen|libyajl|libdevmapper)' | sort -u |
+      grep -vxF "$(printf '%s\n' $seen)" | tr '\n' ' ' || true)
   done
-  echo $seen
+  printf '%s\n' $seen | sort
 }
 
 hypervisor=$(depends xen-system-amd64 | grep -E '^xen-hypervisor-[0-9]')
