@@ -23,7 +23,7 @@ Deno.test({
   name: "guestmem and HVM guests, and grant tables of version 2, on a real Xen",
   ignore: lacking !== "",
   fn: async (t) => {
-    const text = await inDom0(JOB, SECONDS, ["hvm"]);
+    const text = await inDom0(JOB, SECONDS, { layers: ["hvm"] });
     const { tests, planned } = parseTap(text);
     for (const { name, ok, detail } of tests) await t.step(name, () => assert(ok, detail));
     assert(tests.length > 0, text.slice(-4000));

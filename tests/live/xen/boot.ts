@@ -52,11 +52,19 @@ async function bash(script: string, ...words: string[]): Promise<{ code: number;
   return { code, text };
 }
 
+/** What to boot. */
+export interface BootOptions {
+  /** `hvm`: with a device model. */
+  readonly layers?: readonly "hvm"[];
+  /** Paravirtual, which is Debian's default, or PVH. */
+  readonly dom0?: "pv" | "pvh";
+}
+
 /** Builds what changed, boots, runs a job of shell commands in dom0, in /project; gives the console. */
 export async function inDom0(
   job: string,
   seconds = LIMIT,
-  layers: readonly "hvm"[] = [],
+  { layers = [], dom0 = "pv" }: BootOptions = {},
 ): Promise<string> {
   const cache = cacheDirectory();
   await Deno.mkdir(cache, { recursive: true });
@@ -65,7 +73,7 @@ export async function inDom0(
   const file = await Deno.makeTempFile({ prefix: "guestmem-xen-job" });
   try {
     await Deno.writeTextFile(file, job);
-    const { code, text } = await bash("boot.sh", cache, file, `${seconds}`, ...layers);
+    const { code, text } = await bash("boot.sh", cache, file, `${seconds}`, dom0, ...layers);
     if (code !== 124) return text;
     throw new Error(`no end within ${seconds} s:\n${text.slice(-4000)}`);
   } finally {
