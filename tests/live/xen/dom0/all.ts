@@ -8,4 +8,5 @@ import "./domains.ts";
 import "./pages.ts";
 import "./vhost.ts";
 import "./stalls.ts";
+import "./sessions.ts";
 import "./commands.ts";

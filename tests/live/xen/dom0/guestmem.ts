@@ -58,18 +58,32 @@ export function freePort(): number {
 
 /** Starts the real command line and waits until it says that it holds. */
 export async function holder(...words: string[]): Promise<Deno.ChildProcess> {
+  return await started("held until Ctrl-C", ...words);
+}
+
+/** Starts the real command line and waits until it has printed something. */
+export async function started(words: string, ...command: string[]): Promise<Deno.ChildProcess> {
   const flags = ["--no-check", "--cached-only", "--no-prompt", "--quiet", "-A"];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", ...flags, "cli/main.ts", ...words],
+    args: ["run", ...flags, "cli/main.ts", ...command],
     ...{ stdin: "null", stdout: "piped", stderr: "inherit" },
   }).spawn();
   const reader = child.stdout.getReader();
   let text = "";
-  while (!text.includes("held until Ctrl-C")) {
+  while (!text.includes(words)) {
     const { value, done } = await reader.read();
     if (done) throw new Error(`ended early: ${text}`);
     text += new TextDecoder().decode(value);
   }
   await reader.cancel();
   return child;
+}
+
+/** Waits until something is so. */
+export async function until(done: () => Promise<boolean>, seconds = 20): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  while (!await done()) {
+    if (performance.now() > end) throw new Error(`not within ${seconds} s`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
 }
