@@ -5,7 +5,9 @@
  */
 import { openSys, type Sys } from "../../ffi/sys.ts";
 import { openGntalloc } from "../../ffi/xen/gntalloc.ts";
+import { SourceError } from "../errors.ts";
 import { explained } from "./host.ts";
+import { LIST_LIMIT } from "./number_list.ts";
 
 /** What to offer. */
 export interface OfferOptions {
@@ -36,6 +38,7 @@ const PREVIEW = 48;
 export function offerPages(options: OfferOptions): Offer {
   using undo = new DisposableStack();
   const sys = options.sys ?? openSys();
+  if (options.count > LIST_LIMIT) throw tooMany(options.count);
   const pages = explained("offer pages", () => {
     const gntalloc = undo.use(openGntalloc(sys));
     return undo.use(gntalloc.offer(options.domain, options.count, options.writable));
@@ -50,4 +53,10 @@ export function offerPages(options: OfferOptions): Offer {
     },
     [Symbol.dispose]: () => resources.dispose(),
   };
+}
+
+/** Their references would not fit into one list, nor the list into our memory. */
+function tooMany(count: number): SourceError {
+  const remedy = `offer at most ${LIST_LIMIT}; module xen_gntalloc's parameter \`limit\` is lower`;
+  return new SourceError("xen", "offer pages", "failed", `${count} pages are too many`, remedy);
 }

@@ -3,6 +3,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SyscallError } from "../../ffi/errno.ts";
 import { openGntalloc } from "../../ffi/xen/gntalloc.ts";
 import { openGntdev } from "../../ffi/xen/gntdev.ts";
+import { SourceError } from "../../lib/errors.ts";
+import { offerPages } from "../../lib/xen/offer.ts";
 import { type FakeIoctl, fakeXen } from "../support/fake_xen.ts";
 
 /** Status of a grant copy by reference: 0 below 100, -1 for others' grants, -3 for bad references. */
@@ -134,4 +136,11 @@ Deno.test("offered pages: references from the kernel, and none left when mmap fa
   using other = openGntalloc(bad.sys);
   assertThrows(() => other.offer(5, 2, true), SyscallError);
   assertEquals(bad.ioctls(), ["GNTALLOC_ALLOC_GREF", "GNTALLOC_DEALLOC_GREF"]);
+});
+
+Deno.test("more pages than one list may name are not offered, and nothing is asked of the kernel", () => {
+  const fake = fakeXen(() => 0);
+  const options = { domain: 1, writable: false, text: "", sys: fake.sys };
+  assertThrows(() => offerPages({ ...options, count: 2 ** 31 - 1 }), SourceError, "too many");
+  assertEquals([fake.ioctls(), fake.open.size], [[], 0]);
 });
