@@ -7,22 +7,17 @@ import { mapInSession, type MapRequest } from "../../lib/session/client.ts";
 import type { DomainPart } from "../../lib/source/source.ts";
 import { type Context, UsageError } from "../context.ts";
 import { EXIT } from "../failure.ts";
-import { openOptions } from "../options.ts";
+import { type AttachFlags, openOptions } from "../options.ts";
 import { mappingJson } from "../render/session.ts";
 
 /** Options of `map` that count here. */
-export interface KeepOptions {
+export interface KeepOptions extends AttachFlags {
   readonly session?: string | undefined;
   readonly name?: string | undefined;
   readonly hold?: true | undefined;
-  readonly write?: true | undefined;
-  readonly layout?: string | undefined;
-  readonly add?: readonly string[] | undefined;
-  readonly replace?: true | undefined;
   /** What of a Xen domain; absent or null for all. */
   readonly part?: DomainPart | null;
   readonly json?: true | undefined;
-  readonly verbose?: true | undefined;
 }
 
 /** Lines about what could not be mapped. */

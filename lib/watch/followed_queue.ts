@@ -17,7 +17,6 @@ import type { Attachment } from "../source/source.ts";
 import { type Inspection, newInspection } from "./inspect.ts";
 import { isSameSide, Judge, type JudgedQueue, type Moment } from "./judge.ts";
 import { QueueRow } from "./queue_row.ts";
-import type { RingRates } from "./ring_rates.ts";
 import { RingSampler } from "./sampler.ts";
 
 /** A queue whose ring can be read. */
@@ -36,11 +35,7 @@ export class FollowedQueue implements JudgedQueue {
     readonly judge = new Judge(),
     readonly inspection: Inspection = newInspection(),
   ) {
-    const first = { rates: UNREAD, judgement: { verdict: null, evidence: [] } };
-    this.row = new QueueRow(selected, ring.config, sampler, {
-      ...first,
-      suppression: NOTHING_WANTED,
-    });
+    this.row = new QueueRow(selected, ring.config, sampler);
   }
 
   get findings(): readonly Finding[] {
@@ -57,15 +52,14 @@ export class FollowedQueue implements JudgedQueue {
 
   /** A whole reading, and what came of all since the last: `row` says it then. */
   report(moment: Moment): void {
-    const { ring, sampler } = this;
+    const { ring, sampler, row } = this;
     const indices = ring.indices();
     this.indices = indices;
     if (indices !== null) fillPositions(POSITIONS, indices, ring.config.size);
     sampler.observe(indices === null ? null : POSITIONS, moment.now);
-    const rates = sampler.report(moment.now, indices);
-    const judgement = this.judge.judge(rates, this, moment);
-    const suppression = indices === null ? NOTHING_WANTED : ring.suppression(indices);
-    this.row.last = { rates, judgement, suppression };
+    const rates = sampler.report(moment.now, indices, row.rates);
+    row.judgement = this.judge.judge(rates, this, moment);
+    row.suppression = indices === null ? NOTHING_WANTED : ring.suppression(indices);
   }
 
   /** Whether the ring says what it said when it was reported on last. */
@@ -81,20 +75,6 @@ export class FollowedQueue implements JudgedQueue {
     return new FollowedQueue(selected, ring, memory, sys, sampler, judge, inspection);
   }
 }
-
-/** Before the first reading. */
-const UNREAD: RingRates = {
-  elapsed: 0,
-  samples: 0,
-  indices: null,
-  availableRate: null,
-  usedRate: null,
-  usedAverage: null,
-  inFlightWorst: 0,
-  gap: false,
-  waiting: 0,
-  oldest: null,
-};
 
 /** Filled and used at once. */
 const POSITIONS: RingPositions = { available: 0, used: 0, inFlight: 0, exact: true };

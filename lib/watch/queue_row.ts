@@ -8,8 +8,9 @@ import type { SelectedQueue } from "../guest/select.ts";
 import type { RingConfig } from "../ring/config.ts";
 import type { RingIndices, Suppression } from "../ring/snapshot.ts";
 import type { Verdict } from "../ring/stall.ts";
+import { NOTHING_WANTED } from "../ring/suppression.ts";
 import type { Judgement } from "./judge.ts";
-import type { RingRates } from "./ring_rates.ts";
+import { noRates, type RingRates } from "./ring_rates.ts";
 import type { RingSampler } from "./sampler.ts";
 
 /** One queue in a report. */
@@ -23,12 +24,7 @@ export interface QueueRates extends RingRates, Judgement {
   readonly suppression: Suppression;
 }
 
-/** What a whole reading of a queue gave. */
-export interface WholeReading {
-  readonly rates: RingRates;
-  readonly judgement: Judgement;
-  readonly suppression: Suppression;
-}
+const UNJUDGED: Judgement = { verdict: null, evidence: [] };
 
 /**
  * A queue as the last report has it: one object for all reports. What time alone changes is worked out
@@ -38,81 +34,71 @@ export class QueueRow implements QueueRates {
   readonly target: string;
   readonly device: Device;
   readonly queue: Queue;
+  /** What the last whole reading gave. */
+  readonly rates = noRates();
+  judgement: Judgement = UNJUDGED;
+  suppression = NOTHING_WANTED;
   readonly #sampler: RingSampler;
-  #last: WholeReading;
 
   constructor(
     { target, device, queue }: SelectedQueue,
     readonly config: RingConfig,
     sampler: RingSampler,
-    first: WholeReading,
   ) {
     this.target = target;
     this.device = device;
     this.queue = queue;
     this.#sampler = sampler;
-    this.#last = first;
-  }
-
-  /** Takes another reading. */
-  set last(reading: WholeReading) {
-    this.#last = reading;
   }
 
   get elapsed(): number {
-    return this.#sampler.resting?.elapsed ?? this.#last.rates.elapsed;
+    return this.#sampler.resting?.elapsed ?? this.rates.elapsed;
   }
 
   get samples(): number {
-    return this.#sampler.resting?.samples ?? this.#last.rates.samples;
+    return this.#sampler.resting?.samples ?? this.rates.samples;
   }
 
   get indices(): RingIndices | null {
-    return this.#last.rates.indices;
+    return this.rates.indices;
   }
 
   get availableRate(): number | null {
-    return this.#last.rates.availableRate;
+    return this.rates.availableRate;
   }
 
   get usedRate(): number | null {
-    return this.#last.rates.usedRate;
+    return this.rates.usedRate;
   }
 
   get usedAverage(): number | null {
-    return this.#sampler.resting === null
-      ? this.#last.rates.usedAverage
-      : this.#sampler.usedAverage;
+    return this.#sampler.resting === null ? this.rates.usedAverage : this.#sampler.usedAverage;
   }
 
   get inFlightWorst(): number {
-    return this.#last.rates.inFlightWorst;
+    return this.rates.inFlightWorst;
   }
 
   get gap(): boolean {
-    return this.#last.rates.gap;
+    return this.rates.gap;
   }
 
   get waiting(): number {
     const { resting } = this.#sampler;
-    return resting === null ? this.#last.rates.waiting : this.#sampler.waiting(resting.time);
+    return resting === null ? this.rates.waiting : this.#sampler.waiting(resting.time);
   }
 
   get oldest(): number | null {
     const { resting } = this.#sampler;
-    return resting === null ? this.#last.rates.oldest : this.#sampler.oldest(resting.time);
+    return resting === null ? this.rates.oldest : this.#sampler.oldest(resting.time);
   }
 
   get verdict(): Verdict | null {
-    return this.#last.judgement.verdict;
+    return this.judgement.verdict;
   }
 
   get evidence(): readonly string[] {
-    return this.#last.judgement.evidence;
-  }
-
-  get suppression(): Suppression {
-    return this.#last.suppression;
+    return this.judgement.evidence;
   }
 }
 

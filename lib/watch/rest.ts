@@ -12,7 +12,7 @@ const TAIL = 2.5;
 /** Waits from here on may be late by as much as a timer is. */
 const COARSE = 20;
 /** Longest nap: nothing else of this thread runs in it. */
-const NAP = 0.5;
+const NAP = 1;
 /** Shorter than this is no time to sleep. */
 const SHORTEST = 0.06;
 

@@ -38,3 +38,22 @@ export interface RingRates {
 export function perSecond(count: number, milliseconds: number): number | null {
   return milliseconds > 0 ? count * 1000 / milliseconds : null;
 }
+
+/** Rates to be filled again and again: with thousands of rings new ones each time are a burden. */
+export type RatesToFill = { -readonly [Name in keyof RingRates]: RingRates[Name] };
+
+/** Before the first report. */
+export function noRates(): RatesToFill {
+  return {
+    elapsed: 0,
+    samples: 0,
+    indices: null,
+    availableRate: null,
+    usedRate: null,
+    usedAverage: null,
+    inFlightWorst: 0,
+    gap: false,
+    waiting: 0,
+    oldest: null,
+  };
+}

@@ -25,7 +25,7 @@ import type { RingConfig } from "../ring/config.ts";
 import { positionModulus } from "../ring/positions.ts";
 import type { RingIndices, RingPositions } from "../ring/snapshot.ts";
 import { AgeTracker } from "./age.ts";
-import { perSecond, type RingRates } from "./ring_rates.ts";
+import { noRates, perSecond, type RatesToFill, type RingRates } from "./ring_rates.ts";
 import type { RoundLog } from "./round_log.ts";
 import { type Counted, SortedTimes } from "./sorted_times.ts";
 
@@ -121,7 +121,11 @@ export class RingSampler {
   }
 
   /** What happened since the last report, and a new start. `indices` are those of the last reading. */
-  report(now: number, indices: RingIndices | null): RingRates {
+  report(
+    now: number,
+    indices: RingIndices | null,
+    into: RatesToFill = noRates(),
+  ): RingRates {
     const at = this.#at;
     const doubtful = this.#doubt() > DOUBT;
     const { time, available, used } = this.#believed(doubtful ? -1 : this.#modulus * BELIEVED);
@@ -129,22 +133,19 @@ export class RingSampler {
     at[At.totalUsed] += used;
     at[At.totalTime] += time;
     const known = time > all / 2 ? time : 0;
-    const gap = at[At.far] > 0 || doubtful || time < all * (1 - 1e-9);
-    const rates = {
-      elapsed: Number.isNaN(at[At.start]) ? 0 : now - at[At.start],
-      samples: at[At.samples],
-      indices,
-      availableRate: perSecond(available, known),
-      usedRate: perSecond(used, known),
-      usedAverage: perSecond(at[At.totalUsed], at[At.totalTime]),
-      inFlightWorst: at[At.worst],
-      gap,
-      waiting: this.waiting(now),
-      oldest: this.oldest(now),
-    };
+    into.elapsed = Number.isNaN(at[At.start]) ? 0 : now - at[At.start];
+    into.samples = at[At.samples];
+    into.indices = indices;
+    into.availableRate = perSecond(available, known);
+    into.usedRate = perSecond(used, known);
+    into.usedAverage = perSecond(at[At.totalUsed], at[At.totalTime]);
+    into.inFlightWorst = at[At.worst];
+    into.gap = at[At.far] > 0 || doubtful || time < all * (1 - 1e-9);
+    into.waiting = this.waiting(now);
+    into.oldest = this.oldest(now);
     this.#stood = !this.#moved && known > 0;
     this.#restart(now);
-    return rates;
+    return into;
   }
 
   /**
