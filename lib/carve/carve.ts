@@ -18,6 +18,7 @@ import { apart, areaRanges, Candidates, type Range, type Shape } from "./candida
 import { EventPages } from "./event_areas.ts";
 import { bareRing, foundPacked, type FoundRing, foundSplit } from "./found_ring.ts";
 import { Look, PAGE } from "./look.ts";
+import { lookedAtAgain } from "./movement.ts";
 import { type NamedRing, nameRings } from "./names.ts";
 import { PageFilter } from "./page_filter.ts";
 
@@ -91,8 +92,10 @@ function readers(look: Look, events: EventPages, shapes: readonly Shape[]): (() 
     one.format === "split" ? [() => foundSplit(look, one.shape)] : []
   );
   const packed = shapes.flatMap((one) => {
-    const bare = one.format === "packed" ? bareRing(look, one.shape) : null;
-    return bare === null || one.format !== "packed" ? [] : [{ shape: one.shape, bare }];
+    if (one.format !== "packed") return [];
+    const shape = lookedAtAgain(look, one.shape);
+    const bare = bareRing(look, shape);
+    return bare === null ? [] : [{ shape, bare }];
   });
   const areas = events.assign(look, packed.map(({ bare }) => bare));
   const known = packed.flatMap(({ shape }, n) => {

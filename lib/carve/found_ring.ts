@@ -8,12 +8,12 @@ import type { DecodedRequest } from "../device/decoder.ts";
 import { FEATURE, type RingConfig } from "../ring/config.ts";
 import { openRing } from "../ring/ring.ts";
 import type { RingSnapshot } from "../ring/snapshot.ts";
-import { DESC_F } from "../ring/spec.ts";
 import type { BareRing, EventAreas } from "./event_areas.ts";
 import { type Certainty, certaintyOf, counted, type Evidence, scoreOf } from "./evidence.ts";
 import { firmwareRecord } from "./firmware.ts";
 import { type Guess, guess } from "./guess.ts";
 import type { Look } from "./look.ts";
+import { movedPacked, movedSplit } from "./movement.ts";
 import type { PackedShape } from "./packed_shape.ts";
 import { RECENT, samplesOf } from "./sample.ts";
 import type { SplitShape } from "./split_shape.ts";
@@ -66,7 +66,7 @@ export function foundSplit(look: Look, shape: SplitShape): FoundRing {
   };
   const ring = openRing(look.memory, config);
   const snapshot = ring.snapshot({ chains: "recent", recentCount: RECENT });
-  const moved = snapshot.available.index !== shape.available || snapshot.used.index !== shape.used;
+  const moved = movedSplit(shape, ring);
   const readings = samplesOf(look.memory, snapshot).map((sample) => [sample]);
   const base = { look, config, snapshot, readings, moved, evidence: shape.evidence };
   const found = { ...judged(base), sizeKnown: true, eventsKnown: true };
@@ -129,18 +129,6 @@ export function foundPacked(look: Look, shape: PackedShape, areas: EventAreas): 
     ...found.notes,
   ];
   return { ...found, notes, sizeKnown: shape.sizeKnown, eventsKnown: areas.known === 2 };
-}
-
-/** Whether slots changed since the scan came by. */
-function movedPacked(look: Look, { words, descriptor, size }: PackedShape): boolean {
-  const now = look.bytes(descriptor, size * 16);
-  if (now === null) return false;
-  const fresh = new Uint32Array(now.buffer);
-  for (let slot = 0; slot < size; slot++) {
-    const flags = fresh[slot * 4 + 3] ^ words[slot * 4 + 3];
-    if (((flags >>> 16) & (DESC_F.AVAIL | DESC_F.USED)) !== 0) return true;
-  }
-  return false;
 }
 
 interface Judgement {

@@ -59,11 +59,12 @@ export function packedShape(look: Look, address: number): PackedShape | null {
   if (marked === 0 && !lapCompleted(extent)) return null;
   const { size, known } = sizeOf(extent);
   if (size < 2 || extent.maxId >= size) return null;
-  const ids = count(Math.min(written, size), (slot) => idOf(words, slot) !== 0);
+  const ids = idsOf(words, Math.min(written, size));
+  if (marked === 0 && ids.size === 1 && !ids.has(0)) return null;
   const evidence = [
     ...counted(Math.min(written, size), marked > 0 ? 1.5 : 0.75, 15, "descriptors in memory"),
     ...counted(marked, 0.75, 9, "slots marked available or used"),
-    ...counted(ids, 0.75, 9, "buffer ids within the ring"),
+    ...counted(ids.size - (ids.has(0) ? 1 : 0), 0.75, 9, "buffer ids within the ring"),
     ...(extent.zeros >= CLEAN
       ? [{ text: `nothing but zeros behind slot ${written - 1}`, bits: 6 }]
       : []),
@@ -155,6 +156,11 @@ function sizeOf({ words, written, zeros, turn, maxId }: Extent): { size: number;
   const room = written + zeros;
   const size = least <= USUAL_SIZE && room >= USUAL_SIZE ? USUAL_SIZE : least;
   return { size: size <= room ? size : Math.max(written, maxId + 1), known: false };
+}
+
+/** Buffer ids in the first slots. One and the same is no ring's, but that of a driver which waits for each. */
+function idsOf(words: Uint32Array, slots: number): Set<number> {
+  return new Set(Array.from({ length: slots }, (_, slot) => idOf(words, slot)));
 }
 
 function powerBelow(count: number): number {

@@ -128,10 +128,13 @@ function usedRing(
   available: Uint16Array,
   table: Table,
 ): SplitShape | null {
-  const { size, device } = place;
+  const { size, device, driver } = place;
+  // The used index before the available one: of a ring that moves, the other way round the device
+  // could have used what was not seen as available.
   const head = look.head(device);
-  if (head === null || head.flags > USED.F_NO_NOTIFY) return null;
-  const outstanding = (available[1] - head.index) & 0xffff;
+  const offered = look.head(driver);
+  if (head === null || offered === null || head.flags > USED.F_NO_NOTIFY) return null;
+  const outstanding = (offered.index - head.index) & 0xffff;
   if (outstanding > size) return null;
   const bytes = look.bytes(device, USED.RING + USED.ELEMENT * size + 2);
   if (bytes === null) return null;
@@ -142,7 +145,7 @@ function usedRing(
   const wrong = table.bad + wild +
     available.subarray(2, 2 + size).filter((entry) => entry >= size).length;
   const evidence = [
-    ...indices(available[1], head.index, size),
+    ...indices(offered.index, head.index, size),
     ...counted(table.described, 2, 16, "descriptors in memory"),
     ...counted(table.linked, 0.5, 6, "free descriptors linked"),
     ...agreement(available, used, size),
@@ -150,7 +153,7 @@ function usedRing(
     ...counted(wrong, -2, 0, "entries out of range"),
   ];
   const eventIndex = events.length > 0;
-  const index = { available: available[1], used: head.index };
+  const index = { available: offered.index, used: head.index };
   return { ...place, ...index, eventIndex, evidence, bits: bitsOf(evidence) };
 }
 

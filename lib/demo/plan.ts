@@ -12,6 +12,7 @@
 import { hex } from "../address.ts";
 import { FEATURE, type RingConfig, type RingFormat } from "../ring/config.ts";
 import type { TableArea } from "../ring/driver_queue.ts";
+import { areaShapes } from "../ring/spec.ts";
 
 /** Bytes of the memfd. Sparse: only what rings and buffers use is there. */
 export const MEMORY_LENGTH: number = 64 << 20;
@@ -129,17 +130,25 @@ function planQueue(
   number: number,
 ): QueuePlan {
   const base = RINGS + BigInt(number) * RING_STRIDE;
-  const config: RingConfig = {
-    format,
-    size,
-    descriptor: base,
-    driver: base + 0x1_0000n,
-    device: base + 0x1_8000n,
-    addressSpace: "guest",
-    features,
-  };
+  const areas = format === "split" ? splitAreas(base, size) : packedAreas(base);
+  const config: RingConfig = { format, size, ...areas, addressSpace: "guest", features };
   const tables = { address: base + 0x2_0000n, entries: 8 };
   return { number, device: name, index, role, config, tables };
+}
+
+type Areas = Pick<RingConfig, "descriptor" | "driver" | "device">;
+
+/** One block, as Linux allocates it: the used ring begins at the next cache line. */
+function splitAreas(descriptor: bigint, size: number): Areas {
+  const shapes = areaShapes("split", size);
+  const driver = descriptor + BigInt(shapes.descriptor.length);
+  const end = driver + BigInt(shapes.driver.length);
+  return { descriptor, driver, device: (end + 63n) & ~63n };
+}
+
+/** Pages of their own for the event areas, as Linux allocates them, too. */
+function packedAreas(descriptor: bigint): Areas {
+  return { descriptor, driver: descriptor + 0x1_0000n, device: descriptor + 0x1_8000n };
 }
 
 /** Guest address of a slot of a queue: even ones in low memory, odd ones in high. */

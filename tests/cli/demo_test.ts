@@ -36,6 +36,26 @@ Deno.test("find lists it; every target it prints is one that dump ring takes", a
   ]);
 });
 
+Deno.test("find --carve finds every ring while it moves, and nothing else", async () => {
+  await using demo = await startDemoCommand();
+  const rings = await json("dump", "ring", demo.target);
+  const names = rings.map(({ target }) => target.slice(demo.target.length + 1)).sort();
+  // What it says beside its JSON is how fast it was.
+  const carved = async () =>
+    JSON.parse((await guestmem(["find", "--carve", demo.target, "--json"])).out).rings;
+  // A ring in which nothing was made available yet is zeros.
+  for (let tries = 0; tries < 20 && (await carved()).length < rings.length; tries++);
+  for (let look = 0; look < 3; look++) {
+    const found = await carved();
+    assertEquals(found.map(({ knownAs }: { knownAs: string }) => knownAs).sort(), names);
+    for (const { format, size, sizeKnown, knownAs } of found) {
+      const ring = rings.find(({ target }) => target === `${demo.target}/${knownAs}`);
+      assertEquals([knownAs, format], [knownAs, ring.format]);
+      if (sizeKnown) assertEquals([knownAs, size], [knownAs, ring.size]);
+    }
+  }
+});
+
 Deno.test("requests are decoded, of disks and of network cards", async () => {
   for (const queue of ["blk0:0", "blk1:0"]) {
     // A device that takes nothing more leaves requests in the ring that nobody overwrites.
