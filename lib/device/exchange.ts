@@ -130,6 +130,7 @@ export function outcome(
 
 /** The status in the last byte of the writable part, as {@linkcode outcome}. */
 export function statusByte(x: Exchange, names: Names, kind: Kind<number>): string | number {
+  if (x.pending && x.writable > 0) return "pending";
   const { status } = x.tail(1).struct("status", { status: kind });
   const modern = (x.context.features & VERSION_1) !== 0n;
   if (modern && !x.pending && x.writable > 0 && x.written === 0) {
