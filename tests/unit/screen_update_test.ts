@@ -140,6 +140,14 @@ Deno.test("paused, the picture stands; what came meanwhile is there when it goes
   assertEquals([shown(on), on.scene?.history.length], [">blk0:0", 2]);
 });
 
+Deno.test("paused, the picture stands although its queues say something else by now", () => {
+  const live = reportOf([{ name: "blk0:0", usedRate: 7 }]);
+  const paused = after(START, report(live), ...keys("p"));
+  Object.assign(live.queues[0], { usedRate: 9 });
+  const rate = (state: State) => state.scene?.report.queues[0].usedRate;
+  assertEquals([rate(paused), rate(after(paused, ...keys("p")))], [7, 9]);
+});
+
 Deno.test("what was said of a guest that was gone is gone when it is back", () => {
   const gone = report(reportOf(FOUR, { guest: { up: false, note: "it exited" } }));
   const noticed = after(SEEN, { kind: "notice", text: "gone: it exited" }, gone);
