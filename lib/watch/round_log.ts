@@ -26,7 +26,7 @@ export class RoundLog {
   /** The last round, and how long it was after the one before. */
   time = NaN;
   elapsed = 0;
-  /** The last report, and how many there were. */
+  /** The last report, or else the first round; and how many reports there were. */
   start = NaN;
   reports = 0;
   /** Since the last report: rounds, the longest time between two, and all that were short. */
@@ -39,6 +39,7 @@ export class RoundLog {
   /** All rings were read at `now`. */
   round(now: number): void {
     const elapsed = now - this.time;
+    if (Number.isNaN(this.start)) this.start = now;
     this.count++;
     this.time = now;
     if (!(elapsed > 0)) return;
@@ -51,7 +52,7 @@ export class RoundLog {
   report(): void {
     const { time, start, count } = this;
     this.said.time = time;
-    this.said.elapsed = Number.isNaN(start) ? 0 : time - start;
+    this.said.elapsed = time - start;
     this.said.samples = count;
     this.start = time;
     this.reports++;

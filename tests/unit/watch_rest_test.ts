@@ -80,7 +80,9 @@ function* reports(rounds: readonly Round[], inPlace: boolean) {
     const awake = board.awake.length > 0 ? sampler.report(now, null) : null;
     board.settle(now);
     rested += awake === null ? 1 : 0;
-    yield { said: awake ?? restingRates(sampler), wanted: observed.report(now, null), rested };
+    // Also one that rests since this report says what the log says.
+    const said = sampler.resting === null ? awake : restingRates(sampler);
+    yield { said: said ?? {}, wanted: observed.report(now, null), rested };
   }
 }
 
