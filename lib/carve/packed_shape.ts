@@ -64,7 +64,7 @@ export function packedShape(look: Look, address: number): PackedShape | null {
   const evidence = [
     ...counted(Math.min(written, size), marked > 0 ? 1.5 : 0.75, 15, "descriptors in memory"),
     ...counted(marked, 0.75, 9, "slots marked available or used"),
-    ...counted(ids.size - (ids.has(0) ? 1 : 0), 0.75, 9, "buffer ids within the ring"),
+    ...counted(ids.size - (ids.has(0) ? 1 : 0), 1.5, 9, "buffer ids within the ring"),
     ...(extent.zeros >= CLEAN
       ? [{ text: `nothing but zeros behind slot ${written - 1}`, bits: 6 }]
       : []),
