@@ -46,6 +46,7 @@ Deno.test("recorded q35 guest: six devices by place, with features, status and q
     driver: 0x1fec7000n,
     device: 0x1fec7240n,
     fetched: { index: 7, wrap: false },
+    used: { index: 6, wrap: false },
   });
   assertEquals(net.queues.map(({ name }) => name), ["rx0", "tx0", "ctrl"]);
   assertEquals(serial.queues.filter(({ note }) => note.startsWith("unused")).length, 61);
