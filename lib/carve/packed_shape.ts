@@ -158,7 +158,10 @@ function sizeOf({ words, written, zeros, turn, maxId }: Extent): { size: number;
   return { size: size <= room ? size : Math.max(written, maxId + 1), known: false };
 }
 
-/** Buffer ids in the first slots. One and the same is no ring's, but that of a driver which waits for each. */
+/**
+ * Buffer ids in the first slots. The same in all of them is no ring's, unless it is 0: that of a driver
+ * which waits for each buffer.
+ */
 function idsOf(words: Uint32Array, slots: number): Set<number> {
   return new Set(Array.from({ length: slots }, (_, slot) => idOf(words, slot)));
 }

@@ -11,11 +11,6 @@ import type { Sys } from "../../ffi/sys.ts";
 const TAIL = 2.5;
 /** Waits from here on may be late by as much as a timer is. */
 const COARSE = 20;
-/**
- * Waits up to here, in milliseconds, are not cut short by the signal: there are many of them, and a
- * listener for each would be half of what a watch allocates.
- */
-const BRIEF = 100;
 /** Longest nap: nothing else of this thread runs in it. */
 const NAP = 1;
 /** Shorter than this is no time to sleep. */
@@ -29,12 +24,11 @@ export async function restUntil(
 ): Promise<void> {
   const first = time - performance.now();
   if (first > TAIL) await timer(first >= COARSE ? first : first - TAIL, signal);
-  else await takeTurns();
   for (;;) {
+    await takeTurns();
     const left = time - performance.now();
     if (left <= 0 || signal.aborted) return;
     if (left > SHORTEST) sys.nap(Math.min(NAP, left - SHORTEST) * 1000);
-    await takeTurns();
   }
 }
 
@@ -45,7 +39,6 @@ export function takeTurns(): Promise<void> {
 
 function timer(milliseconds: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
-  if (milliseconds <= BRIEF) return new Promise((resolve) => setTimeout(resolve, milliseconds));
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(id);
