@@ -17,6 +17,7 @@ import { regionEnd } from "../memory/region.ts";
 import { apart, areaRanges, Candidates, type Range, type Shape } from "./candidates.ts";
 import { EventPages } from "./event_areas.ts";
 import { bareRing, foundPacked, type FoundRing, foundSplit } from "./found_ring.ts";
+import { weighedByTables } from "./indirect_tables.ts";
 import { Look, PAGE } from "./look.ts";
 import { lookedAtAgain } from "./movement.ts";
 import { type NamedRing, nameRings } from "./names.ts";
@@ -76,7 +77,8 @@ export function* carve(memory: GuestMemory): Generator<CarveProgress, Carving> {
   }
   const { scanned, unreadable, candidates } = scan;
   const skipped = scan.skipped + candidates.dropped + Math.max(0, shapes.length - MAX_RINGS);
-  const best = apart(rings.toSorted((a, b) => b.score - a.score), rangesOf);
+  const weighed = weighedByTables(look, rings).sort((a, b) => b.score - a.score);
+  const best = apart(weighed, rangesOf);
   return { rings: nameRings(best), scanned, unreadable, skipped };
 }
 

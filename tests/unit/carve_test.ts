@@ -308,3 +308,27 @@ Deno.test("a packed ring that has just completed an even lap has no flags, and i
   assertEquals(found.config.size, 8);
   assert(found.score < 0.7, `${found.score}`);
 });
+
+for (const layout of LAYOUTS) {
+  Deno.test(`indirect tables side by side pass for no ring: ${layout}`, () => {
+    const memory = carveMemory();
+    const size = 64;
+    const ring = workRing(memory, { layout, size, descriptor: PLACE, eventIndex: true });
+    // Buffers in turn, whose addresses pass for indices where an available and a used ring would be.
+    const places = Array.from(
+      { length: size },
+      (_, n) => HIGH + BigInt(0x10 + n * 7 % 16) * 0x10000n,
+    );
+    for (const [n, address] of places.entries()) {
+      const segments = [
+        { address, length: 12, writable: false },
+        { address: address + 12n, length: 64 + n, writable: false },
+      ];
+      assert(ring.driver.add(segments, n, { indirect: true }));
+    }
+    ring.driver.publish();
+    ring.serve();
+    const { rings } = carveAll(memory);
+    assertEquals(rings.map(({ config }) => config.descriptor), [PLACE]);
+  });
+}
