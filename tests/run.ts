@@ -34,7 +34,12 @@ interface Counts {
   skipped: number;
   /** Files with a failed test. */
   files: readonly string[];
+  /** What the run said of its failures, or its last words when it died of one. */
+  errors: string;
 }
+
+/** Most characters of a run's output that are kept to count from and to say again. */
+const KEPT = 65536;
 
 /** Runs one group with its output passed through; a run that dies without a summary has failed. */
 async function run({ name, paths, args }: Group): Promise<Counts> {
@@ -50,12 +55,12 @@ async function run({ name, paths, args }: Group): Promise<Counts> {
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     await Deno.stdout.write(new TextEncoder().encode(text));
     failures.read(text);
-    tail = stripAnsiCode(tail + text).slice(-16384);
+    tail = stripAnsiCode(tail + text).slice(-KEPT);
   }
   const { success } = await child.status;
-  const counts = { ...summary(tail), files: [...failures.files] };
+  const counts = { ...summary(tail), files: [...failures.files], errors: "" };
   if (!success && counts.failed === 0) counts.failed = 1;
-  return counts;
+  return counts.failed === 0 ? counts : { ...counts, errors: errors(tail) };
 }
 
 /**
@@ -68,8 +73,8 @@ async function runWithPeers(group: Group): Promise<Counts> {
   if (first.failed === 0 || first.files.length === 0) return first;
   console.log(`${first.failed} failed; once more: ${first.files.join(" ")}`);
   const second = await run({ ...group, name: `${group.name}, again`, paths: first.files });
-  const failed = second.failed;
-  return { ...first, passed: first.passed + Math.max(0, first.failed - failed), failed };
+  const { failed, errors } = second;
+  return { ...first, passed: first.passed + Math.max(0, first.failed - failed), failed, errors };
 }
 
 /**
@@ -95,11 +100,17 @@ class Failures {
 }
 
 /** Numbers of the last `… | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
-function summary(tail: string): Omit<Counts, "files"> {
+function summary(tail: string): Pick<Counts, "passed" | "failed" | "skipped"> {
   const line = tail.trimEnd().split("\n").findLast((text) => / passed\b.*\bfailed/.test(text)) ??
     "";
   const count = (word: string) => Number(new RegExp(`(\\d+) ${word}`).exec(line)?.[1] ?? 0);
   return { passed: count("passed"), failed: count("failed"), skipped: count("ignored") };
+}
+
+/** The part of a run's output that tells of its failures; of a run without one, its end. */
+function errors(tail: string): string {
+  const at = tail.lastIndexOf("\n ERRORS ");
+  return at >= 0 ? tail.slice(at) : tail.slice(-4096);
 }
 
 if (import.meta.main) {
@@ -107,12 +118,16 @@ if (import.meta.main) {
     ? GROUPS
     : GROUPS.filter(({ name }) => Deno.args.includes(name));
   const total = { passed: 0, failed: 0, skipped: 0 };
+  const said: string[] = [];
   for (const group of wanted) {
-    const { passed, failed, skipped } = await runWithPeers(group);
+    const { passed, failed, skipped, errors } = await runWithPeers(group);
     total.passed += passed;
     total.failed += failed;
     total.skipped += skipped;
+    if (failed > 0) said.push(`== ${group.name}: ${failed} failed${errors}`);
   }
+  // Where the output of the other groups does not hide them.
+  for (const text of said) console.log(text);
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   Deno.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
 }

@@ -35,7 +35,7 @@ for (const packed of [false, true]) {
       "--pcap",
       file,
       "--for",
-      "4s",
+      "10s",
     ]);
     assertEquals(code, 0, err);
     const requests = await fields(file, "icmp.type == 8", "icmp.seq");
