@@ -3,7 +3,7 @@
  *
  * @module
  */
-import wideWidth from "fast-string-width";
+import { widthOf } from "./line.ts";
 import { escape } from "./escape.ts";
 import { wrap } from "./line.ts";
 import { type Cell, renderTable, type Table } from "./table.ts";
@@ -57,5 +57,5 @@ function wrapCell(cell: Cell, room: number): Cell[] {
 
 /** Columns of the widest line. */
 export function widest(text: string): number {
-  return text.split("\n").reduce((widest, line) => Math.max(widest, wideWidth(line)), 0);
+  return text.split("\n").reduce((widest, line) => Math.max(widest, widthOf(line)), 0);
 }

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import wideWidth from "fast-string-width";
 import { bold, type Paint } from "./colors.ts";
 import { escape } from "./escape.ts";
+import { widthOf } from "./line.ts";
 
 /** A column: its heading and where its text stands. */
 export interface Column {
@@ -25,13 +25,6 @@ export interface Table {
   readonly rows: readonly (readonly Cell[])[];
 }
 
-/** Printable ASCII is as wide as it is long; asking the library takes fifty times as long. */
-const ASCII = /^[ -~]*$/;
-
-function width(text: string): number {
-  return ASCII.test(text) ? text.length : wideWidth(text);
-}
-
 /** Spaces between columns. */
 const GAP = "  ";
 
@@ -41,11 +34,11 @@ export function renderTable({ columns, rows }: Table): string {
   const kept = columns.flatMap((_, i) => body.some((row) => row[i] !== "") ? [i] : []);
   if (kept.length === 0) return "";
   const widths = kept.map((i) =>
-    body.reduce((widest, row) => Math.max(widest, width(row[i])), width(columns[i].head))
+    body.reduce((widest, row) => Math.max(widest, widthOf(row[i])), widthOf(columns[i].head))
   );
   const line = (texts: readonly string[], paint: (text: string, column: number) => string) =>
     kept.map((i, n) => {
-      const room = " ".repeat(widths[n] - width(texts[i]));
+      const room = " ".repeat(widths[n] - widthOf(texts[i]));
       const text = texts[i] === "" ? "" : paint(texts[i], i);
       return columns[i].align === "right" ? room + text : text + room;
     }).join(GAP).trimEnd();

@@ -3,14 +3,13 @@
  *
  * @module
  */
-import wideWidth from "fast-string-width";
 import type { QueueRates } from "../../lib/watch/follow.ts";
 import { ratesOf } from "../screen/history.ts";
 import { layoutOf } from "../screen/layout.ts";
 import { cursorRow, type Scene, type State } from "../screen/state.ts";
 import { bold, dim, green, inverse, type Paint, red, yellow } from "./colors.ts";
 import { escape } from "./escape.ts";
-import { fill } from "./line.ts";
+import { fill, widthOf } from "./line.ts";
 import { isDrawable, ringStand, ringStrip } from "./ring_picture.ts";
 import { durationText, rateText } from "./size.ts";
 import { sparkline } from "./sparkline.ts";
@@ -83,7 +82,7 @@ function rowLine(row: Row, columns: readonly ListColumn[], selected: boolean): s
 
 /** The columns that fit, as wide as they may be. */
 function fitting(width: number, wide: boolean, shown: readonly QueueRates[]): ListColumn[] {
-  const label = shown.reduce((most, queue) => Math.max(most, wideWidth(labelOf(queue, wide))), 5);
+  const label = shown.reduce((most, queue) => Math.max(most, widthOf(labelOf(queue, wide))), 5);
   const wanted = columnsFor(wide, Math.min(label, Math.floor(width * LABEL_SHARE)));
   const kept = new Set<string>();
   let left = width + 1;

@@ -10,7 +10,7 @@ import type { Scene, State } from "../screen/state.ts";
 import { bold, dim, red } from "./colors.ts";
 import { queueTitle } from "./device.ts";
 import { escape } from "./escape.ts";
-import { cut, wrap } from "./line.ts";
+import { cut, widthOf, wrap } from "./line.ts";
 import { ringPicture } from "./ring_picture.ts";
 import { durationText, plural, rateText } from "./size.ts";
 import { peakOf, sparkline } from "./sparkline.ts";
@@ -28,11 +28,10 @@ export function paneLines(state: State, queue: QueueRates | null): string[] {
 }
 
 function linesOf({ size, unicode }: State, scene: Scene, queue: QueueRates): string[] {
-  const rule = (unicode ? "─" : "-").repeat(2);
+  const rule = unicode ? "─" : "-";
+  const title = `${dim(rule + rule)} ${bold(escape(queue.target))}  ${escape(titleOf(queue))} `;
   return [
-    `${dim(rule)} ${bold(escape(queue.target))}  ${escape(titleOf(queue))} ${
-      dim(rule.repeat(size.columns))
-    }`,
+    title + dim(rule.repeat(Math.max(0, size.columns - widthOf(title)))),
     ...picture(queue, size.columns - BESIDE),
     places(queue),
     rates(queue),

@@ -65,13 +65,19 @@ export class Area {
   }
 
   /**
-   * The words of 16 bits of the buffer that the area stands in, and the first of them that is its own;
-   * null where it can not be read in place. What was asked about a second ago is to be asked again.
+   * The words of 16 bits of the buffer that the area stands in, of which `firstWord` is the first of
+   * its own; null where it can not be read in place. What was asked about a second ago is to be asked
+   * again.
    */
-  wordsInPlace(): { readonly words: Uint16Array; readonly from: number } | null {
+  wordsInPlace(): Uint16Array | null {
     const buffer = this.#live();
     if (buffer === null || this.#offset % 2 !== 0) return null;
-    return { words: this.#words ??= wordsOf(buffer), from: this.#offset / 2 };
+    return this.#words ??= wordsOf(buffer);
+  }
+
+  /** See {@linkcode wordsInPlace}. */
+  get firstWord(): number {
+    return this.#offset / 2;
   }
 
   /**

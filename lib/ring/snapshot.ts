@@ -113,11 +113,11 @@ export interface RingPositions {
 /** Where a ring's two indices stand in place, as words of one view. */
 export interface IndexWords {
   /** The view that both stand in: of the whole buffer, not of the ring. */
-  readonly words: Uint16Array;
+  words: Uint16Array;
   /** Place in `words` of the available index. */
-  readonly available: number;
+  available: number;
   /** Place of the used index. */
-  readonly used: number;
+  used: number;
 }
 
 /** Whether each side wants to hear from the other right now. */
@@ -174,9 +174,14 @@ export interface Ring {
   positions(into: RingPositions): boolean;
   /**
    * Words that are the positions, for a look that costs a few nanoseconds: whether they are what they
-   * were. Null where there are none, or not in place; absent where there never are. Valid for a second.
+   * were. False where there are none, or not in place; absent where there never are. Valid for a second.
    */
-  indexWords?(): IndexWords | null;
+  indexWords?(into: IndexWords): boolean;
+  /**
+   * Whether `indices` would say of both sides what it said then, for less; absent where it costs as
+   * much.
+   */
+  stands?(then: RingIndices): boolean;
   /** Which notifications were wanted when the indices were read. */
   suppression(indices: RingIndices): Suppression;
   /**

@@ -53,12 +53,11 @@ export class SplitRing implements Ring {
     const used = this.areas.device.load16(USED.IDX);
     const available = this.areas.driver.load16(AVAIL.IDX);
     if (used === null || available === null) return null;
-    const sides = this.#sides(used, available);
-    if (sides === null) return null;
+    if (!this.#readSides(used, available)) return null;
     // Member by member: a spread costs more than all of the reading.
     return {
-      available: sides.available,
-      used: sides.used,
+      available: this.#available,
+      used: this.#used,
       inFlight: (available - used) & 0xffff,
       exact: true,
       raced: this.#moved(used, available),
@@ -77,12 +76,23 @@ export class SplitRing implements Ring {
     return true;
   }
 
-  indexWords(): IndexWords | null {
-    const driver = this.areas.driver.wordsInPlace();
-    const device = this.areas.device.wordsInPlace();
-    if (driver === null || device === null || driver.words !== device.words) return null;
-    const { words } = driver;
-    return { words, available: driver.from + AVAIL.IDX / 2, used: device.from + USED.IDX / 2 };
+  indexWords(into: IndexWords): boolean {
+    const { driver, device } = this.areas;
+    const words = driver.wordsInPlace();
+    if (words === null || words !== device.wordsInPlace()) return false;
+    into.words = words;
+    into.available = driver.firstWord + AVAIL.IDX / 2;
+    into.used = device.firstWord + USED.IDX / 2;
+    return true;
+  }
+
+  stands({ available, used }: RingIndices): boolean {
+    const { driver, device } = this.areas;
+    const { size } = this.config;
+    return device.load16(USED.IDX) === used.index && driver.load16(AVAIL.IDX) === available.index &&
+      driver.load16(AVAIL.FLAGS) === available.flags && device.load16(USED.FLAGS) === used.flags &&
+      (!this.#eventIndex || driver.load16(AVAIL.RING + 2 * size) === available.event &&
+          device.load16(USED.RING + USED.ELEMENT * size) === used.event);
   }
 
   suppression({ available, used }: RingIndices): Suppression {
@@ -114,8 +124,8 @@ export class SplitRing implements Ring {
     walk.run(positions.first, positions.count);
     const wanted = walk.doubtful.length > 0 || options.chains === "recent";
     const usedRing = wanted ? UsedRing.read(this.areas.device, this.config.size, used) : null;
-    const sides = this.#sides(used, available);
-    if (sides === null) return unreadable(this.config, this.findings, time);
+    if (!this.#readSides(used, available)) return unreadable(this.config, this.findings, time);
+    const sides = { available: this.#available, used: this.#used };
     const indices = { ...sides, inFlight: (available - used) & 0xffff, exact: true, time };
     const moved = () => this.#moved(used, available);
     return new SplitSnapshot(this, walk, positions, usedRing, { indices, moved, options });
@@ -156,18 +166,18 @@ export class SplitRing implements Ring {
       this.areas.device.load16(USED.IDX) !== used;
   }
 
-  /** Flags and event indices of both sides. */
-  #sides(used: number, available: number): Pick<RingIndices, "available" | "used"> | null {
+  /** Flags and event indices of both sides; false where they can not be read. */
+  #readSides(used: number, available: number): boolean {
     const { driver, device } = this.areas;
     const { size } = this.config;
     const flags = driver.load16(AVAIL.FLAGS);
     const usedFlags = device.load16(USED.FLAGS);
     const usedEvent = this.#eventIndex ? driver.load16(AVAIL.RING + 2 * size) : null;
     const availEvent = this.#eventIndex ? device.load16(USED.RING + USED.ELEMENT * size) : null;
-    if (flags === null || usedFlags === null) return null;
+    if (flags === null || usedFlags === null) return false;
     this.#available = sideOf(this.#available, available, flags, usedEvent);
     this.#used = sideOf(this.#used, used, usedFlags, availEvent);
-    return { available: this.#available, used: this.#used };
+    return true;
   }
 }
 

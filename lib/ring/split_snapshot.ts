@@ -103,6 +103,8 @@ export class SplitSnapshot implements RingSnapshot {
   }
 
   get findings(): readonly Finding[] {
+    const extra = this.extent.findings.length + this.#stopped.length;
+    if (this.#recent.length + this.#careful.size + extra === 0) return this.ring.findings;
     const chains = [...this.#recent, ...this.#careful.values()].flatMap(({ findings }) => findings);
     const ring = [...this.ring.findings, ...this.extent.findings, ...this.#stopped];
     return [...ring, ...chains].slice(0, MAX_FINDINGS);

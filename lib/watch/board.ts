@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { Ring, RingPositions } from "../ring/snapshot.ts";
+import type { IndexWords, Ring, RingPositions } from "../ring/snapshot.ts";
 import { RoundLog } from "./round_log.ts";
 import type { RingSampler } from "./sampler.ts";
 
@@ -31,6 +31,7 @@ const LOCATED = 1000;
 export class RingBoard<R extends SampledRing = SampledRing> {
   readonly #log = new RoundLog();
   readonly #positions: RingPositions = { available: 0, used: 0, inFlight: 0, exact: true };
+  readonly #found: IndexWords = { words: new Uint16Array(0), available: 0, used: 0 };
   /** Of each ring whether it rests, and where it does. A position has 16 bits in all formats. */
   readonly #rests: Uint8Array;
   readonly #available: Uint16Array;
@@ -133,9 +134,10 @@ export class RingBoard<R extends SampledRing = SampledRing> {
   }
 
   #locate(place: number): void {
-    const found = this.rings[place].ring.indexWords?.() ?? null;
-    this.#words[place] = found?.words ?? null;
-    this.#availableAt[place] = found?.available ?? 0;
-    this.#usedAt[place] = found?.used ?? 0;
+    const into = this.#found;
+    const found = this.rings[place].ring.indexWords?.(into) ?? false;
+    this.#words[place] = found ? into.words : null;
+    this.#availableAt[place] = into.available;
+    this.#usedAt[place] = into.used;
   }
 }

@@ -64,8 +64,11 @@ export class FollowedQueue implements JudgedQueue {
 
   /** Whether the ring says what it said when it was reported on last. */
   isAsBefore(): boolean {
-    const [before, now] = [this.indices, this.ring.indices()];
-    return before !== null && now !== null && isSameSide(before.used, now.used) &&
+    const { indices: before, ring } = this;
+    if (before === null) return false;
+    if (ring.stands !== undefined) return ring.stands(before);
+    const now = ring.indices();
+    return now !== null && isSameSide(before.used, now.used) &&
       isSameSide(before.available, now.available);
   }
 

@@ -5,7 +5,8 @@
  * @module
  */
 import type { Finding } from "../finding.ts";
-import type { Ring, RingIndices } from "../ring/snapshot.ts";
+import { Glance } from "../ring/glance.ts";
+import type { Ring, RingIndices, RingSnapshot } from "../ring/snapshot.ts";
 
 /** A ring, and what the looks at it have found. */
 export interface Inspected {
@@ -42,6 +43,7 @@ export class Inspector {
   #rings: readonly Inspected[] = [];
   /** Places of the rings in which the last look found something. */
   readonly #suspects = new Set<number>();
+  readonly #glance = new Glance();
 
   /**
    * Looks at some of `rings`, those first where something was found. `clock` is a steady clock in
@@ -73,7 +75,7 @@ export class Inspector {
   #inspect(place: number, changed: number[]): void {
     const one = this.#rings[place];
     const { lasting } = one.inspection;
-    inspect(one);
+    inspect(one, this.#glance.at(one.ring));
     if (one.inspection.lasting !== lasting) changed.push(place);
     if (one.inspection.last.length > 0) this.#suspects.add(place);
     else this.#suspects.delete(place);
@@ -85,8 +87,7 @@ function isEmpty({ indices, ring }: Inspected): boolean {
   return indices !== null && indices.inFlight === 0 && ring.findings.length === 0;
 }
 
-function inspect({ ring, inspection }: Inspected): void {
-  const snapshot = ring.snapshot();
+function inspect({ inspection }: Inspected, snapshot: RingSnapshot): void {
   // What moved under the look proves nothing, neither that there is a fault nor that there is none.
   if (snapshot.raced) return;
   const { findings } = snapshot;

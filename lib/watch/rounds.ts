@@ -26,7 +26,7 @@ const ROUNDS = 20;
 const LONGEST = 50;
 const LONGEST_MANY = 100;
 /** Part of one processor that rounds of all rings may take, and those of the fast ones. */
-const SHARE = 0.03;
+const SHARE = 0.02;
 const FAST_SHARE = 0.1;
 /** Readings between two looks at the clock, where nothing else is wanted, and milliseconds of them. */
 const PER_CLOCK = 16;

@@ -6,7 +6,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { RingConfig } from "../../lib/ring/config.ts";
 import { positionModulus } from "../../lib/ring/positions.ts";
-import type { Ring, RingPositions } from "../../lib/ring/snapshot.ts";
+import type { IndexWords, Ring, RingPositions } from "../../lib/ring/snapshot.ts";
 import { RingBoard } from "../../lib/watch/board.ts";
 import type { RingRates } from "../../lib/watch/ring_rates.ts";
 import { RingSampler } from "../../lib/watch/sampler.ts";
@@ -40,7 +40,10 @@ function ringOf({ words, inPlace }: Stand): Ring {
     into.exact = true;
     return true;
   };
-  const indexWords = () => inPlace ? { words, available: AVAILABLE, used: USED } : null;
+  const indexWords = (into: IndexWords) => {
+    if (inPlace) Object.assign(into, { words, available: AVAILABLE, used: USED });
+    return inPlace;
+  };
   return { config: CONFIG, findings: [], positions, indexWords } as unknown as Ring;
 }
 
