@@ -6,12 +6,11 @@
  * @module
  */
 import type { QueueRates, WatchReport } from "../../lib/watch/follow.ts";
-import type { RingIndices } from "../../lib/ring/snapshot.ts";
 import { jsonMembers, timeText } from "./json.ts";
 
-/** Parts of a queue's lines: they stand while its indices are the same object. */
+/** Parts of a queue's lines: they stand until it is read anew. */
 interface Parts {
-  readonly indices: RingIndices | null;
+  readonly readings: number;
   readonly names: string;
   readonly kind: string;
   readonly places: string;
@@ -44,10 +43,7 @@ export class WatchJson {
 
   #partsOf(queue: QueueRates): Parts {
     const before = this.#parts.get(queue);
-    // A whole reading that finds nothing has no indices, and may yet have a verdict of its own.
-    if (before !== undefined && before.indices !== null && before.indices === queue.indices) {
-      return before;
-    }
+    if (before !== undefined && before.readings === queue.readings) return before;
     const parts = partsOf(queue, before);
     this.#parts.set(queue, parts);
     return parts;
@@ -67,7 +63,7 @@ export class WatchJson {
 function partsOf(queue: QueueRates, before: Parts | undefined): Parts {
   const { target, device, queue: { name, ring }, indices, suppression } = queue;
   return {
-    indices,
+    readings: queue.readings,
     names: before?.names ?? `{${jsonMembers({ schema: "guestmem/watch/1", target })}`,
     kind: before?.kind ?? jsonMembers({
       device: device.name,

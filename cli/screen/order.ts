@@ -34,24 +34,33 @@ export function arrange(report: WatchReport, order: Order, filter: string): Uint
   const shown = matching(queues, filter);
   if (order === "by name") return shown;
   const [first, second] = MEASURES[order];
-  const ranks = new Float64Array(queues.length);
-  for (const place of shown) ranks[place] = first(queues[place]);
   // Most of many queues are well, and need no sorting.
-  const noted = shown.filter((place) => ranks[place] > 0);
-  noted.sort((a, b) => ranks[b] - ranks[a] || second(queues[b]) - second(queues[a]) || a - b);
+  const noted = shown.filter((place) => first(queues[place]) > 0);
+  if (noted.length === 0) return shown;
+  const ranks = new Map<number, number>();
+  for (const place of noted) ranks.set(place, first(queues[place]));
+  const rank = (place: number) => ranks.get(place) as number;
+  noted.sort((a, b) => rank(b) - rank(a) || second(queues[b]) - second(queues[a]) || a - b);
   const arranged = new Uint32Array(shown.length);
   arranged.set(noted);
   let next = noted.length;
-  for (const place of shown) if (!(ranks[place] > 0)) arranged[next++] = place;
+  for (const place of shown) if (!ranks.has(place)) arranged[next++] = place;
   return arranged;
 }
 
 function matching(queues: readonly QueueRates[], filter: string): Uint32Array {
-  const all = new Uint32Array(queues.length);
-  for (let place = 0; place < all.length; place++) all[place] = place;
+  const all = places(queues.length);
   const wanted = filter.trim().toLowerCase();
   if (wanted === "") return all;
   return all.filter((place) => searched(queues[place]).includes(wanted));
+}
+
+let counted = new Uint32Array(0);
+
+/** 0, 1, 2 …: the same array for as long as there are so many, since it is wanted at every report. */
+function places(count: number): Uint32Array {
+  if (counted.length !== count) counted = Uint32Array.from({ length: count }, (_, place) => place);
+  return counted;
 }
 
 /** What the filter looks in. */

@@ -95,6 +95,13 @@ export interface RingIndices {
   readonly time: number;
 }
 
+type Fillable<T> = {
+  -readonly [Name in keyof T]: T[Name] extends RingSide ? Fillable<RingSide> : T[Name];
+};
+
+/** A {@linkcode RingIndices} that is filled again and again, by a caller that reads thousands of rings. */
+export type IndicesToFill = Fillable<RingIndices>;
+
 /**
  * Where both sides stand, and no more: what is read most often. A caller keeps one and has it filled.
  * See `positions.ts` for how they count.
@@ -170,6 +177,8 @@ export interface Ring {
   readonly findings: readonly Finding[];
   /** null where the ring's areas can not be read. */
   indices(): RingIndices | null;
+  /** The same into what is there already; false where the areas can not be read. */
+  fill?(into: IndicesToFill): boolean;
   /** The positions alone, read the cheapest way: false where the areas can not be read. */
   positions(into: RingPositions): boolean;
   /**

@@ -12,13 +12,14 @@ import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { Areas } from "./check_config.ts";
 import { FEATURE, type RingConfig } from "./config.ts";
 import { isOnFirstLap } from "./first_lap.ts";
+import { newIndices } from "./positions.ts";
 import { finding } from "./sections.ts";
 import type {
   IndexWords,
+  IndicesToFill,
   Ring,
   RingIndices,
   RingPositions,
-  RingSide,
   RingSnapshot,
   SnapshotOptions,
   Suppression,
@@ -30,14 +31,9 @@ import { splitSuppression } from "./suppression.ts";
 import { unreadable } from "./unreadable.ts";
 import { UsedRing } from "./used_ring.ts";
 
-/** Before the first reading. */
-const UNREAD: RingSide = { index: NaN, flags: 0, event: null, wrap: null, eventWrap: null };
-
 /** A split ring. `openRing` makes one after checking its configuration. */
 export class SplitRing implements Ring {
   readonly #eventIndex: boolean;
-  #available: RingSide = UNREAD;
-  #used: RingSide = UNREAD;
 
   constructor(
     readonly memory: GuestMemory,
@@ -49,20 +45,20 @@ export class SplitRing implements Ring {
   }
 
   indices(): RingIndices | null {
-    const time = Date.now();
+    const indices = newIndices();
+    return this.fill(indices) ? indices : null;
+  }
+
+  fill(into: IndicesToFill): boolean {
+    into.time = Date.now();
     const used = this.areas.device.load16(USED.IDX);
     const available = this.areas.driver.load16(AVAIL.IDX);
-    if (used === null || available === null) return null;
-    if (!this.#readSides(used, available)) return null;
-    // Member by member: a spread costs more than all of the reading.
-    return {
-      available: this.#available,
-      used: this.#used,
-      inFlight: (available - used) & 0xffff,
-      exact: true,
-      raced: this.#moved(used, available),
-      time,
-    };
+    if (used === null || available === null) return false;
+    if (!this.#fillSides(into, used, available)) return false;
+    into.inFlight = (available - used) & 0xffff;
+    into.exact = true;
+    into.raced = this.#moved(used, available);
+    return true;
   }
 
   positions(into: RingPositions): boolean {
@@ -124,9 +120,11 @@ export class SplitRing implements Ring {
     walk.run(positions.first, positions.count);
     const wanted = walk.doubtful.length > 0 || options.chains === "recent";
     const usedRing = wanted ? UsedRing.read(this.areas.device, this.config.size, used) : null;
-    if (!this.#readSides(used, available)) return unreadable(this.config, this.findings, time);
-    const sides = { available: this.#available, used: this.#used };
-    const indices = { ...sides, inFlight: (available - used) & 0xffff, exact: true, time };
+    const indices = newIndices();
+    const sides = this.#fillSides(indices, used, available);
+    if (!sides) return unreadable(this.config, this.findings, time);
+    indices.inFlight = (available - used) & 0xffff;
+    indices.time = time;
     const moved = () => this.#moved(used, available);
     return new SplitSnapshot(this, walk, positions, usedRing, { indices, moved, options });
   }
@@ -166,8 +164,8 @@ export class SplitRing implements Ring {
       this.areas.device.load16(USED.IDX) !== used;
   }
 
-  /** Flags and event indices of both sides; false where they can not be read. */
-  #readSides(used: number, available: number): boolean {
+  /** Both sides with flags and event indices; false where those can not be read. */
+  #fillSides(into: IndicesToFill, used: number, available: number): boolean {
     const { driver, device } = this.areas;
     const { size } = this.config;
     const flags = driver.load16(AVAIL.FLAGS);
@@ -175,17 +173,21 @@ export class SplitRing implements Ring {
     const usedEvent = this.#eventIndex ? driver.load16(AVAIL.RING + 2 * size) : null;
     const availEvent = this.#eventIndex ? device.load16(USED.RING + USED.ELEMENT * size) : null;
     if (flags === null || usedFlags === null) return false;
-    this.#available = sideOf(this.#available, available, flags, usedEvent);
-    this.#used = sideOf(this.#used, used, usedFlags, availEvent);
+    fillSide(into.available, available, flags, usedEvent);
+    fillSide(into.used, used, usedFlags, availEvent);
     return true;
   }
 }
 
-/** The same object where nothing has changed: most rings stand still most of the time. */
-function sideOf(before: RingSide, index: number, flags: number, event: number | null): RingSide {
-  return before.index === index && before.flags === flags && before.event === event
-    ? before
-    : { index, flags, event, wrap: null, eventWrap: null };
+function fillSide(
+  into: IndicesToFill["used"],
+  index: number,
+  flags: number,
+  event: number | null,
+): void {
+  into.index = index;
+  into.flags = flags;
+  into.event = event;
 }
 
 /** Whether a free-running index comes before another: by less than half of all there are. */

@@ -10,7 +10,7 @@ import { openQueue } from "../guest/open_queue.ts";
 import { type SelectedQueue, selectQueues } from "../guest/select.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { RingConfig, RingPosition } from "../ring/config.ts";
-import { fillPositions } from "../ring/positions.ts";
+import { fillPositions, newIndices } from "../ring/positions.ts";
 import type { Ring, RingIndices, RingPositions } from "../ring/snapshot.ts";
 import { NOTHING_WANTED } from "../ring/suppression.ts";
 import type { Attachment } from "../source/source.ts";
@@ -21,9 +21,10 @@ import { RingSampler } from "./sampler.ts";
 
 /** A queue whose ring can be read. */
 export class FollowedQueue implements JudgedQueue {
-  /** The last reading that a report was made of. */
+  /** The last reading that a report was made of; what it says changes with the next. */
   indices: RingIndices | null = null;
   readonly row: QueueRow;
+  readonly #indices = newIndices();
 
   constructor(
     readonly selected: SelectedQueue,
@@ -53,13 +54,20 @@ export class FollowedQueue implements JudgedQueue {
   /** A whole reading, and what came of all since the last: `row` says it then. */
   report(moment: Moment): void {
     const { ring, sampler, row } = this;
-    const indices = ring.indices();
+    const indices = this.#read();
     this.indices = indices;
+    row.readings++;
     if (indices !== null) fillPositions(POSITIONS, indices, ring.config.size);
     sampler.observe(indices === null ? null : POSITIONS, moment.now);
     const rates = sampler.report(moment.now, indices, row.rates);
     row.judgement = this.judge.judge(rates, this, moment);
     row.suppression = indices === null ? NOTHING_WANTED : ring.suppression(indices);
+  }
+
+  /** A new object at each reading weighs, with thousands of rings. */
+  #read(): RingIndices | null {
+    if (this.ring.fill === undefined) return this.ring.indices();
+    return this.ring.fill(this.#indices) ? this.#indices : null;
   }
 
   /** Whether the ring says what it said when it was reported on last. */

@@ -25,7 +25,7 @@ export interface Inspection {
 }
 
 /** Part of one processor that looks may take. */
-const SHARE = 0.02;
+const SHARE = 0.015;
 /** Milliseconds that one round of looks may take. */
 const LONGEST = 5;
 

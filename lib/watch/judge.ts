@@ -11,6 +11,7 @@ import { isPolled } from "../device/polled.ts";
 import { isPosted } from "../device/posted.ts";
 import type { Finding } from "../finding.ts";
 import type { SelectedQueue } from "../guest/select.ts";
+import { copyIndices, copyOfIndices, newIndices } from "../ring/positions.ts";
 import type { Ring, RingIndices, RingSide } from "../ring/snapshot.ts";
 import { diagnose, type Diagnosis, type NotifierReading, type Verdict } from "../ring/stall.ts";
 import type { RingRates } from "./ring_rates.ts";
@@ -62,6 +63,7 @@ export class Judge {
   /** Since when the used index is where it is: the last movement, or else the first look. */
   #since = NaN;
   #first: RingIndices | null = null;
+  readonly #firstCopy = newIndices();
   #moved = false;
   /** The queue as it was when it was found to be ready: its device's status can not have changed. */
   #ready: SelectedQueue | null = null;
@@ -82,7 +84,14 @@ export class Judge {
     }
     const judgement = this.#decide(rates, queue, moment, soon);
     const { selected, findings } = queue;
-    this.#said = { ...moment, indices, selected, findings, soon, judgement };
+    this.#said = {
+      ...moment,
+      indices: copyOfIndices(indices),
+      selected,
+      findings,
+      soon,
+      judgement,
+    };
     return judgement;
   }
 
@@ -100,8 +109,14 @@ export class Judge {
     const movement = hasMoved(this.#first, rates);
     if (movement) this.#moved = true;
     if (movement || this.#first === null) this.#since = movement ? now : now - rates.elapsed;
-    if (movement || this.#first === null || indices === null) this.#first = indices;
+    if (movement || this.#first === null || indices === null) this.#begin(indices);
     return movement;
+  }
+
+  /** What was read is filled anew at the next report. */
+  #begin(indices: RingIndices | null): void {
+    if (indices !== null) copyIndices(this.#firstCopy, indices);
+    this.#first = indices === null ? null : this.#firstCopy;
   }
 
   #decide(rates: RingRates, queue: JudgedQueue, moment: Moment, soon: boolean): Judgement {

@@ -6,6 +6,7 @@
 import type { Device, Queue } from "../guest/guest.ts";
 import type { SelectedQueue } from "../guest/select.ts";
 import type { RingConfig } from "../ring/config.ts";
+import { copyOfIndices } from "../ring/positions.ts";
 import type { RingIndices, Suppression } from "../ring/snapshot.ts";
 import type { Verdict } from "../ring/stall.ts";
 import { NOTHING_WANTED } from "../ring/suppression.ts";
@@ -22,6 +23,8 @@ export interface QueueRates extends RingRates, Judgement {
   /** The ring's; of a shared ring of Xen, what it is in a virtqueue's terms. */
   readonly config: RingConfig;
   readonly suppression: Suppression;
+  /** Whole readings so far: what is the same has changed by time alone. */
+  readonly readings: number;
 }
 
 const UNJUDGED: Judgement = { verdict: null, evidence: [] };
@@ -38,6 +41,7 @@ export class QueueRow implements QueueRates {
   readonly rates = noRates();
   judgement: Judgement = UNJUDGED;
   suppression = NOTHING_WANTED;
+  readings = 0;
   readonly #sampler: RingSampler;
 
   constructor(
@@ -110,9 +114,10 @@ export function copyOfQueue(queue: QueueRates): QueueRates {
     queue: queue.queue,
     config: queue.config,
     suppression: queue.suppression,
+    readings: queue.readings,
     elapsed: queue.elapsed,
     samples: queue.samples,
-    indices: queue.indices,
+    indices: copyOfIndices(queue.indices),
     availableRate: queue.availableRate,
     usedRate: queue.usedRate,
     usedAverage: queue.usedAverage,

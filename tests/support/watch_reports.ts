@@ -39,6 +39,7 @@ export function watched(sketch: QueueSketch): QueueRates {
     queue,
     config,
     suppression: { kickWanted: true, callWanted: false, by: "flags" },
+    readings: 1,
     elapsed: 1000,
     samples: 20,
     indices: {

@@ -143,9 +143,15 @@ Deno.test("paused, the picture stands; what came meanwhile is there when it goes
 Deno.test("paused, the picture stands although its queues say something else by now", () => {
   const live = reportOf([{ name: "blk0:0", usedRate: 7 }]);
   const paused = after(START, report(live), ...keys("p"));
-  Object.assign(live.queues[0], { usedRate: 9 });
-  const rate = (state: State) => state.scene?.report.queues[0].usedRate;
-  assertEquals([rate(paused), rate(after(paused, ...keys("p")))], [7, 9]);
+  const [queue] = live.queues;
+  const before = queue.indices?.used.index as number;
+  Object.assign(queue, { usedRate: 9 });
+  Object.assign(queue.indices?.used as object, { index: before + 3 });
+  const said = (state: State) => {
+    const [{ usedRate, indices }] = state.scene?.report.queues ?? [];
+    return [usedRate, indices?.used.index];
+  };
+  assertEquals([said(paused), said(after(paused, ...keys("p")))], [[7, before], [9, before + 3]]);
 });
 
 Deno.test("what was said of a guest that was gone is gone when it is back", () => {

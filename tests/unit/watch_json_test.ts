@@ -64,6 +64,7 @@ function apply(queue: Writable<QueueRates>, change: Change): void {
   if (!change.whole) return;
   const { indices, verdict } = watched({ name: "blk0:0", used: index, verdict: change.verdict });
   Object.assign(queue, { indices: index === 0 ? null : indices, verdict, usedRate: rate });
+  queue.readings++;
   Object.assign(queue, { evidence: [change.text], gap: rate === null, inFlightWorst: index });
 }
 

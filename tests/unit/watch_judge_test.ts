@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { SelectedQueue } from "../../lib/guest/select.ts";
 import type { Finding } from "../../lib/finding.ts";
 import type { RingConfig } from "../../lib/ring/config.ts";
+import { copyIndices, newIndices } from "../../lib/ring/positions.ts";
 import type { RingIndices } from "../../lib/ring/snapshot.ts";
 import { Judge, type JudgedQueue, type Moment } from "../../lib/watch/judge.ts";
 import { RingSampler } from "../../lib/watch/sampler.ts";
@@ -57,7 +58,10 @@ function verdicts(
     findings,
     notifications,
   };
+  // One object for all readings, as a watch has it: nothing may be kept of it but copies.
+  const filled = newIndices();
   return readings.map(([now, reading]) => {
+    if (reading !== null) copyIndices(filled, reading);
     const positions = reading === null ? null : {
       available: reading.available.index,
       used: reading.used.index,
@@ -65,7 +69,7 @@ function verdicts(
       exact: true,
     };
     sampler.observe(positions, now);
-    return judge.judge(sampler.report(now, reading), queue, { now, halted }).verdict;
+    return judge.judge(sampler.report(now, reading && filled), queue, { now, halted }).verdict;
   });
 }
 
