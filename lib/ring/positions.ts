@@ -5,7 +5,13 @@
  * @module
  */
 import type { RingConfig } from "./config.ts";
-import type { IndicesToFill, RingIndices, RingPositions, RingSide } from "./snapshot.ts";
+import type {
+  IndicesToFill,
+  RingIndices,
+  RingPositions,
+  RingSide,
+  SideToFill,
+} from "./snapshot.ts";
 
 /** Positions of a ring before they come round: 65536 for a split ring, twice the size for a packed one. */
 export function positionModulus({ format, size }: RingConfig): number {
@@ -48,7 +54,7 @@ export function copyOfIndices(indices: RingIndices | null): RingIndices | null {
   return copy;
 }
 
-function copySide(into: IndicesToFill["used"], from: RingSide): void {
+function copySide(into: SideToFill, from: RingSide): void {
   into.index = from.index;
   into.flags = from.flags;
   into.event = from.event;

@@ -95,12 +95,24 @@ export interface RingIndices {
   readonly time: number;
 }
 
-type Fillable<T> = {
-  -readonly [Name in keyof T]: T[Name] extends RingSide ? Fillable<RingSide> : T[Name];
-};
+/** A {@linkcode RingSide} to be filled. */
+export type SideToFill = { -readonly [Name in keyof RingSide]: RingSide[Name] };
 
 /** A {@linkcode RingIndices} that is filled again and again, by a caller that reads thousands of rings. */
-export type IndicesToFill = Fillable<RingIndices>;
+export interface IndicesToFill {
+  /** As in {@linkcode RingIndices}, and so are the others. */
+  readonly available: SideToFill;
+  /** The device's side. */
+  readonly used: SideToFill;
+  /** Buffers (split) or slots (packed) that are with the device. */
+  inFlight: number;
+  /** Whether that is no guess. */
+  exact: boolean;
+  /** Whether an index moved meanwhile. */
+  raced: boolean;
+  /** Milliseconds since the epoch. */
+  time: number;
+}
 
 /**
  * Where both sides stand, and no more: what is read most often. A caller keeps one and has it filled.

@@ -21,6 +21,7 @@ import type {
   RingIndices,
   RingPositions,
   RingSnapshot,
+  SideToFill,
   SnapshotOptions,
   Suppression,
 } from "./snapshot.ts";
@@ -180,7 +181,7 @@ export class SplitRing implements Ring {
 }
 
 function fillSide(
-  into: IndicesToFill["used"],
+  into: SideToFill,
   index: number,
   flags: number,
   event: number | null,

@@ -8,6 +8,7 @@
  * reports late, which their number tells.
  */
 import { commandLine, guestmem, ROOT } from "../support/cli.ts";
+import { startOnTerminal } from "../support/on_terminal.ts";
 import { processorTime, residentOf } from "../support/resident.ts";
 
 const COUNTS = [10, 100, 1000, 10_000];
@@ -75,24 +76,9 @@ async function asJson({ target }: Rings, count: number): Promise<string> {
 
 /** The full-screen view, on a terminal of its own. */
 async function onScreen({ target }: Rings): Promise<string> {
-  const words = commandLine(["watch", ...target, "--interval", INTERVAL]);
-  const run = `stty rows 24 cols 80; exec ${words.join(" ")}`;
-  const args = ["-qfec", run, "/dev/null"];
-  const env = { TERM: "xterm-256color" };
-  const terminal = new Deno.Command("script", {
-    args,
-    cwd: ROOT,
-    env,
-    stdin: "piped",
-    stdout: "null",
-  }).spawn();
-  const input = terminal.stdin.getWriter();
-  await pause(1000);
-  const children = `/proc/${terminal.pid}/task/${terminal.pid}/children`;
-  const text = await measure(Number(Deno.readTextFileSync(children).trim()));
-  await input.write(new TextEncoder().encode("q"));
-  await terminal.status;
-  await input.close().catch(() => {});
+  const watch = await startOnTerminal(["watch", ...target, "--interval", INTERVAL]);
+  const text = await measure(watch.pid);
+  await watch.quit();
   return text;
 }
 
