@@ -12,6 +12,8 @@ export interface CommandEntry {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
+  /** Commands that begin with its name and are not listed with it, since a target can follow it. */
+  readonly beside?: readonly { readonly name: string; readonly summary: string }[];
   /** Makes the command. `words` are what follows its name on the command line. */
   load(context: Context, words: readonly string[]): Promise<CommandUnknownOpts>;
 }
@@ -59,6 +61,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "watch",
     summary: "show ring indices and rates live",
+    beside: [{ name: "mem", summary: "what changes in a range of guest memory" }],
     load: from<typeof import("./commands/watch.ts")>(
       "./commands/watch.ts",
       (file) => file.watchCommand,

@@ -72,10 +72,18 @@ export async function describeAll(context: Context): Promise<CommandText[]> {
   const walk = async (words: readonly string[]): Promise<CommandText[]> => {
     const own = await describeCommand(context, words);
     const below: CommandText[] = [];
-    for (const { name } of own.commands) below.push(...await walk([...words, name]));
+    for (const { name } of [...own.commands, ...besideOf(words)]) {
+      below.push(...await walk([...words, name]));
+    }
     return [own, ...below];
   };
   return await walk([]);
+}
+
+/** Commands that begin with these words, and are not among those of the command they name. */
+export function besideOf(words: readonly string[]): CommandText["commands"] {
+  const [verb, ...rest] = words;
+  return rest.length > 0 ? [] : COMMANDS.find(({ name }) => name === verb)?.beside ?? [];
 }
 
 function commandText(command: CommandUnknownOpts, words: readonly string[]): CommandText {

@@ -9,6 +9,7 @@ import { startTap, type TapEvent } from "../../lib/tap/tap.ts";
 import { type Context, interrupted, UsageError } from "../context.ts";
 import { type CommandEvent, eventPrinter } from "../events.ts";
 import { HELP } from "../options.ts";
+import { parseDuration } from "../parse.ts";
 
 const MANUAL = `
 Stands between a vhost-user front-end (QEMU, DPDK's virtio-user) and its back-end (DPDK, SPDK,
@@ -31,8 +32,8 @@ past its file, fds of the wrong kind, impossible sizes) is cut off before the ot
 --log appends every message, decoded and in hex, and every event to FILE, one JSON object a line.
 Peers of other users than yours and root are sent away, but for the one that --allow-uid names.`;
 
-/** How long the far side may be away, in seconds, if not said. */
-const WAIT = 5;
+/** How long the far side may be away, in milliseconds, if not said. */
+const WAIT = 5000;
 
 /** `tap` */
 export function tapCommand(context: Context): CommandUnknownOpts {
@@ -43,7 +44,7 @@ export function tapCommand(context: Context): CommandUnknownOpts {
     .argument("<connect>", "Unix socket of the other side")
     .option("--log <file>", "append the conversation to FILE as NDJSON")
     .option("--allow-uid <uid>", "a user who may connect, too; LISTEN becomes theirs", parseUid)
-    .option("--wait <seconds>", "how long CONNECT may be away", parseSeconds, WAIT)
+    .option("--wait <duration>", "how long CONNECT may be away (default: 5s)", parseDuration)
     .option("--session <session>", "let a session do it, and print its name there")
     .option("--json", HELP.json + " lines, one per event")
     .option("--plain", HELP.plain)
@@ -55,13 +56,13 @@ export function tapCommand(context: Context): CommandUnknownOpts {
         return await inSession(context, session, [listen, connect], options);
       }
       using resources = new DisposableStack();
-      const file = options.log === undefined ? null : resources.use(recordFile(options.log));
+      const file = options.log === undefined ? null : resources.use(logFile(options.log));
       const events = eventPrinter(context, "guestmem/tap-event/1", options);
       await using tap = startTap({
         listen,
         connect,
         allowUid: options.allowUid ?? null,
-        connectTimeoutMs: options.wait * 1000,
+        connectTimeoutMs: options.wait ?? WAIT,
         event: (event) => events.say(told(event)),
         ...(file === null ? {} : { record: file.write }),
       });
@@ -79,10 +80,11 @@ async function inSession(
   context: Context,
   session: string,
   [listen, connect]: readonly [string, string],
-  options: { readonly log?: string | undefined; readonly allowUid?: number | undefined },
+  { log, allowUid, wait }: { log?: string; allowUid?: number; wait?: number },
 ): Promise<void> {
-  if (options.log !== undefined || options.allowUid !== undefined) {
-    throw new UsageError("--log and --allow-uid are for a tap of its own, without --session");
+  if (log !== undefined || allowUid !== undefined || wait !== undefined) {
+    const which = "--log, --allow-uid and --wait";
+    throw new UsageError(`${which} are for a tap of its own, without --session`);
   }
   if (context.session?.session === session) {
     return await context.print(`${context.session.tap(listen, connect)}@${session}`);
@@ -93,14 +95,18 @@ async function inSession(
   await context.print(`${name}@${session}`);
 }
 
+/** What can not be opened is a file of ours, not a target. */
+function logFile(path: string): ReturnType<typeof recordFile> {
+  try {
+    return recordFile(path);
+  } catch (error) {
+    throw new Error("--log", { cause: error });
+  }
+}
+
 function parseUid(text: string): number {
   if (/^[0-9]{1,10}$/.test(text)) return Number(text);
   throw new UsageError(`--allow-uid ${text} is no user id`);
-}
-
-function parseSeconds(text: string): number {
-  if (/^[0-9]{1,6}(\.[0-9]{1,3})?$/.test(text)) return Number(text);
-  throw new UsageError(`--wait ${text} is no number of seconds`);
 }
 
 function told({ kind, connection, text, details }: TapEvent): CommandEvent {

@@ -8,7 +8,7 @@ import { KICK_WAYS } from "../../lib/kick/ways.ts";
 import { liveHeld, liveSessions, liveTargets } from "../../lib/source/live.ts";
 import { COMMANDS } from "../commands.ts";
 import type { Context } from "../context.ts";
-import { describeCommand } from "../describe.ts";
+import { besideOf, describeCommand } from "../describe.ts";
 import { placeOf } from "./place.ts";
 
 /** A word that could stand there. */
@@ -74,7 +74,8 @@ async function candidates(
       const { name, choices, before } = place;
       const found = await values({ context, name, choices, held }, fragment.slice(before.length));
       const whole = found.words.map(({ word, text }) => ({ word: before + word, text }));
-      return { words: whole, files: found.files };
+      const beside = after.length === 0 ? commandsOf(besideOf(command.words), false) : [];
+      return { words: [...whole, ...beside], files: found.files };
     }
     case "nothing":
       return { words: [], ...NO_FILES };

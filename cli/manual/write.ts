@@ -18,8 +18,9 @@ export async function writeManPages(folder: string): Promise<string> {
 
 if (import.meta.main) {
   const [folder] = Deno.args;
-  if (folder === undefined) {
-    printError("guestmem: missing folder\nremedy: deno task man FOLDER");
+  if (folder === undefined || folder.startsWith("-")) {
+    const what = folder === undefined ? "missing folder" : `${folder} is no folder`;
+    printError(`guestmem: ${what}\nremedy: deno task man FOLDER`);
     Deno.exit(2);
   }
   printError(`guestmem: man pages in ${await writeManPages(folder)}`);

@@ -18,7 +18,7 @@ import { isFlattened, unflatten } from "../core/flattened.ts";
 import { KdumpBacking } from "../core/kdump.ts";
 import { isKdump } from "../core/kdump_header.ts";
 import type { Reader } from "../core/reader.ts";
-import { SourceError } from "../errors.ts";
+import { ProtocolError, SourceError } from "../errors.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
 import type { Region } from "../memory/region.ts";
 import { RegionTable } from "../memory/region_table.ts";
@@ -52,7 +52,10 @@ function attachCore(target: Target, options: AttachOptions): Attachment {
   using undo = new DisposableStack();
   const { sys, layout } = options;
   const file = undo.use(openFile(sys, target.what));
-  const regions = regionsOf(file, (length) => undo.use(reopen(sys, file, length)), options);
+  const regions = named(
+    file.label,
+    () => regionsOf(file, (length) => undo.use(reopen(sys, file, length)), options),
+  );
   if (regions.length === 0) {
     throw refused(target.what, "it has no memory segment with a byte in it");
   }
@@ -114,6 +117,15 @@ function regionsOf(
     notice(`${reader.label}: ${leftOut} of ${all} pages were left out, and can not be read`);
   }
   return kdumpRegions(backing);
+}
+
+/** What is wrong with a dump is said with its name. */
+function named<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof ProtocolError ? refused(path, error.message) : error;
+  }
 }
 
 function refused(path: string, why: string): SourceError {

@@ -56,7 +56,7 @@ Deno.test("commands that run until they are ended print as many fields as the pa
   const fields = documented();
   await using folder = await temporaryFolder();
   const runs = {
-    "tap": ["tap", `${folder.path}/tap.sock`, `${folder.path}/none.sock`, "--wait", "0.1"],
+    "tap": ["tap", `${folder.path}/tap.sock`, `${folder.path}/none.sock`, "--wait", "100ms"],
     "ivshmem-server": ["ivshmem-server", `${folder.path}/iv.sock`, "--size", "4K"],
     "demo": ["demo"],
   };

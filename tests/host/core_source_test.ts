@@ -1,5 +1,11 @@
 /** `core:FILE` on files made by hand: what attaches, what is refused, what a cut file still gives. */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { diagnoseGuest } from "../../lib/diagnose/guest.ts";
 import { SourceError } from "../../lib/errors.ts";
 import { parseTarget } from "../../lib/guest/target.ts";
@@ -175,6 +181,11 @@ Deno.test("core: what is no dump of a guest says what would be", async () => {
   assertStringIncludes(error.remedy, "dump-guest-memory");
   const nothing = elfCore([{ address: 0n, bytes: page(1), type: 4 }]);
   assertStringIncludes((await refusal(nothing)).message, "no memory segment");
+  const program = new Uint8Array(elfCore(SEGMENTS));
+  program[16] = 3;
+  const linked = await refusal(program);
+  assertMatch(linked.message, /^core: read: \/\S+: elf e_type: wanted 4 \(ET_CORE\), got 3$/);
+  assertStringIncludes(linked.remedy, "dump-guest-memory");
   const write = await refusal(elfCore(SEGMENTS), { write: true });
   assertStringIncludes(write.message, "nothing runs on what would be written");
   const empty = await refusal(new Uint8Array(0));

@@ -99,7 +99,12 @@ Deno.test("a path that is taken and a bad option are told with their exit codes"
     assertEquals(taken.code, 1);
     assert(taken.err.includes("somebody listens"), taken.err);
     assertEquals((await guestmem(["tap", `${folder}/x`])).code, 2);
-    assertEquals((await guestmem(["tap", `${folder}/x`, "/none", "--wait", "long"])).code, 2);
+    assertEquals((await guestmem(["tap", `${folder}/x`, "/none", "--wait", "5"])).code, 2);
     assertEquals((await guestmem(["tap", `${folder}/x`, "/none", "--allow-uid", "me"])).code, 2);
+    const log = await guestmem(["tap", `${folder}/x`, "/none", "--log", `${folder}/none/log`]);
+    assertEquals(log.code, 1);
+    assert(log.err.includes("remedy: check the path"), log.err);
+    const held = await guestmem(["tap", "x", "/none", "--session", "s", "--wait", "1s"]);
+    assertEquals(held.code, 2);
   });
 });

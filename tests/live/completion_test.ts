@@ -71,6 +71,10 @@ liveTest(
       assertEquals(await complete("guestmem dump r"), [
         "ring\trings: indices, flags, suppression, chains, decoded requests",
       ]);
+      assertEquals(await complete("guestmem watch me"), [
+        "mem\twhat changes in a range of guest memory",
+      ]);
+      assertEquals(await words("guestmem watch mem --co"), ["--count"]);
       assertEquals(await words("guestmem dump mem --fo"), ["--format"]);
       assertEquals(await words("guestmem dump mem --format "), [
         "hex",
