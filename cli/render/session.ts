@@ -48,13 +48,13 @@ export function sessionTable(sessions: readonly SessionRow[]): Table {
 }
 
 function heldCells({ name: session }: SessionRow, held: HeldInfo): Cell[] {
-  const { name, kind, of, write, since, devices } = held;
+  const { name, kind, of, write, since, devices, part } = held;
   const mapping = kind === "mapping";
   return [
     `${name}@${session}`,
     kind,
     mapping ? (write ? "rw" : "ro") : "",
-    of,
+    part === null ? of : `${of} ${part.kind.replace("-", " ")} ${part.list}`,
     timeText(since),
     mapping ? String(devices) : "",
   ];

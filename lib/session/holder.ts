@@ -37,6 +37,8 @@ export interface Held {
   /** What was mapped. */
   readonly of: string;
   readonly write: boolean;
+  /** What of it, where not all. */
+  readonly part: DomainPart | null;
   /** Milliseconds since the epoch. */
   readonly since: number;
   readonly attachment: Attachment;
@@ -130,7 +132,8 @@ export function createHolder(session: string, sys: Sys = openSys()): Holder {
       running.done.catch(() => {});
       const since = Date.now();
       const of = `vhost:${running.socket}`;
-      const info = () => ({ name, of, kind: "tap" as const, write: false, since, devices: 0 });
+      const kind = "tap" as const;
+      const info = () => ({ name, of, kind, write: false, since, devices: 0, part: null });
       entries.set(name, { held: null, info, close: () => running.close() });
       return name;
     } catch (error) {
@@ -199,14 +202,15 @@ async function attach(
     const how = { sys, write, layout, add, replace, part, signal: ending.signal, log, notice };
     const attachment = await openTarget(target, how);
     const [since, refreshed] = [Date.now(), performance.now()];
-    return { name, of: target, write, since, attachment, alone: oneAtATime(), refreshed };
+    const what = { name, of: target, write, part: part ?? null };
+    return { ...what, since, attachment, alone: oneAtATime(), refreshed };
   } finally {
     asking?.removeEventListener("abort", giveUp);
   }
 }
 
-function heldInfo({ name, of, write, since, attachment }: Held): HeldInfo {
-  return { name, of, kind: "mapping", write, since, devices: attachment.devices.length };
+function heldInfo({ name, of, write, part, since, attachment }: Held): HeldInfo {
+  return { name, of, kind: "mapping", write, since, devices: attachment.devices.length, part };
 }
 
 /** Runs one after the other; a failure does not stop the next. */

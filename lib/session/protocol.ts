@@ -112,6 +112,8 @@ export interface HeldInfo {
   /** Milliseconds since the epoch. */
   readonly since: number;
   readonly devices: number;
+  /** Grants or frames of a Xen domain, where it is not all of its memory. */
+  readonly part: DomainPart | null;
 }
 
 /** Answer to `open` and `refresh`. */

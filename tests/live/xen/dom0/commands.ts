@@ -29,6 +29,10 @@ Deno.test("dump grants: table, summary, JSON, alarm", async () => {
   const { text } = await guestmem("dump", "grants", xen(pv), "--limit", "3");
   assertMatch(text, /^ +0 +access +0 +0x[0-9a-f]+ +reading,writing +domain 0 +console$/m);
   assertMatch(text, /version 1: \d+ of 32768 entries used \(0\.\d %\), 2 of 64 frames; \d+ mapped/);
+  const verbose = await guestmem("dump", "grants", xen(pv), "--verbose", "--limit", "1");
+  const told =
+    /grant table of domain 1 mapped and read, read-only: version 1, 2 frames, \d+ entries/;
+  assertMatch(verbose.text, told);
   const line = (await guestmem("dump", "grants", xen(pv), "--json")).text;
   checkOutput(line);
   const json = JSON.parse(line);
@@ -197,6 +201,25 @@ Deno.test("an offered page is mapped by its reference, and ends with the offer",
   assertMatch((await offer).text, /first page at the end: "hello from an offer"/);
   const after = await guestmem("map", "xen:0", "--grants", ref);
   assertEquals(after.code, 1);
+});
+
+Deno.test("map --notify-on-unmap tells the offer that its mapping was killed", async () => {
+  const stop = new AbortController();
+  const { promise: reference, resolve } = Promise.withResolvers<string>();
+  const offer = guestmemUntil(
+    stop.signal,
+    (text) => resolve(/references (\d+)/.exec(text)?.[1] ?? ""),
+    ...["map", "--offer", "0", "--text", "XYZ is here", "--write"],
+  );
+  const words = ["map", "xen:0", "--grants", await reference, "--write", "--yes", "--hold"];
+  const held = await holder(...words, "--notify-on-unmap");
+  held.kill("SIGKILL");
+  await held.status;
+  // The kernel unmaps when the process is gone, and clears the byte.
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  stop.abort();
+  const { text } = await offer;
+  assertMatch(text, /first page at the end: "\.YZ is here/);
 });
 
 Deno.test("a virtqueue whose descriptors name grants is walked and decoded", async () => {

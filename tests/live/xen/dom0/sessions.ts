@@ -31,6 +31,8 @@ Deno.test("a session holds a list of grants, and says what of it can not be had"
   assertMatch(mapped.text, /guestmem: grant 1000 is not mapped: free: nothing is granted by it/);
   assertMatch(mapped.text, /^m1@s1$/m);
   assert(isMapped(pv, writable[0]) && isMapped(pv, writable[1]));
+  const held = (await guestmem("session", "list", "--plain")).text;
+  assertMatch(held, new RegExp(`\tm1@s1\tmapping\tro\t${xen(pv)} grants ${list}\t`));
   const table = (await guestmem("dump", "table", "m1@s1")).text;
   assertMatch(table, new RegExp(`grants ${writable[0]}-${writable[1]}`));
   const { text } = await guestmem("dump", "mem", "m1@s1", grant(writable[1]), "32");
