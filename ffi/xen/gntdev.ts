@@ -158,8 +158,9 @@ function mapChunks(context: GrantContext, refs: readonly number[], limit: number
   try {
     const fail: Fail = (index, fault) => void faults.set(index, fault);
     // All of a list that fits into one call was tried.
-    if (refs.length <= limit) mapGood(context, refs, chunks(refs.length, limit)[0], take, fail);
-    else for (const part of chunks(refs.length, limit)) mapSome(context, refs, part, take, fail);
+    const list = { context, refs, take, fail };
+    if (refs.length <= limit) mapGood(list, chunks(refs.length, limit)[0]);
+    else for (const part of chunks(refs.length, limit)) mapSome(list, part);
   } catch (error) {
     areas.forEach((area) => unmap(context, area));
     throw error;
@@ -196,17 +197,20 @@ function grantLimit(sys: Sys): number {
 type Take = (area: GrantArea, indices: readonly number[]) => void;
 type Fail = (index: number, fault: GrantFault) => void;
 
+/** A list that is being mapped, and who is told how it went. */
+interface GrantList {
+  readonly context: GrantContext;
+  readonly refs: readonly number[];
+  readonly take: Take;
+  readonly fail: Fail;
+}
+
 /** All at once; where that fails, without those that Xen refuses; where that fails, by halves. */
-function mapSome(
-  context: GrantContext,
-  refs: readonly number[],
-  indices: readonly number[],
-  take: Take,
-  fail: Fail,
-): void {
+function mapSome(list: GrantList, indices: readonly number[]): void {
+  const { context, refs, take } = list;
   const area = mapTogether(context, pick(refs, indices));
   if (area !== null) take(area, indices);
-  else mapGood(context, refs, indices, take, fail);
+  else mapGood(list, indices);
 }
 
 function pick(refs: readonly number[], indices: readonly number[]): number[] {
@@ -214,36 +218,26 @@ function pick(refs: readonly number[], indices: readonly number[]): number[] {
 }
 
 /** Those that Xen does not refuse, of a list that can not be mapped as it is. */
-function mapGood(
-  context: GrantContext,
-  refs: readonly number[],
-  indices: readonly number[],
-  take: Take,
-  fail: Fail,
-): void {
+function mapGood(list: GrantList, indices: readonly number[]): void {
+  const { context, refs, fail } = list;
   const status = probeGrants(context, pick(refs, indices));
   const good = indices.filter((index, i) => {
     const fault = status === null ? null : statusFault(status[i]);
     if (fault !== null) fail(index, fault);
     return fault === null;
   });
-  if (good.length === indices.length) mapHalves(context, refs, good, take, fail);
-  else if (good.length > 0) mapSome(context, refs, good, take, fail);
+  if (good.length === indices.length) mapHalves(list, good);
+  else if (good.length > 0) mapSome(list, good);
 }
 
-function mapHalves(
-  context: GrantContext,
-  refs: readonly number[],
-  indices: readonly number[],
-  take: Take,
-  fail: Fail,
-): void {
+function mapHalves(list: GrantList, indices: readonly number[]): void {
+  const { context, refs, take, fail } = list;
   if (indices.length === 1) return fail(indices[0], singleFault(context, refs[indices[0]]));
   const middle = indices.length >>> 1;
   for (const half of [indices.slice(0, middle), indices.slice(middle)]) {
     const area = mapTogether(context, pick(refs, half));
     if (area !== null) take(area, half);
-    else mapHalves(context, refs, half, take, fail);
+    else mapHalves(list, half);
   }
 }
 
