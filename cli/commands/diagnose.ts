@@ -5,7 +5,7 @@
  */
 import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { diagnoseGuest } from "../../lib/diagnose/guest.ts";
-import { type Context, printLines } from "../context.ts";
+import { type Context, printLines, widthOf } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseCount, parseSpan } from "../parse.ts";
@@ -70,7 +70,7 @@ export function diagnoseCommand(context: Context): CommandUnknownOpts {
       if (options.json) await context.print(diagnosisJson(report));
       else if (options.plain) {
         await printLines(context, renderPlain(diagnosisTable(report.queues)));
-      } else await context.print(renderDiagnosis(report, all));
+      } else await context.print(renderDiagnosis(report, all, widthOf(context)));
       const stuck = report.halted !== null || report.queues.some(isStuck);
       if (options.check && stuck) context.exit(EXIT.findings);
     });

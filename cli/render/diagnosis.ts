@@ -7,8 +7,10 @@ import type { GuestReport } from "../../lib/diagnose/guest.ts";
 import type { QueueReport } from "../../lib/diagnose/observe.ts";
 import { dim, red } from "./colors.ts";
 import { escape } from "./escape.ts";
+import { fitTable } from "./fit.ts";
 import { jsonLine } from "./json.ts";
-import { type Cell, renderTable, type Table } from "./table.ts";
+import { wrap } from "./line.ts";
+import type { Cell, Table } from "./table.ts";
 import { VERDICT_PAINT } from "./verdict.ts";
 
 /** Whether a queue wants attention. A queue that the driver never set up does not. */
@@ -21,15 +23,22 @@ export function isStuck({ verdict, snapshot }: QueueReport): boolean {
 const FOR = "FOR";
 const ONE_MOMENT = "a dump shows one moment: not what moved, nor for how long it stood";
 
+/** Columns that go first where there is no room; the evidence below says most of them again. */
+const SPARE = [FOR, "AVAILABLE", "USED", "QUEUE", "TURN"];
+
 /** A line per queue, worst first, then the evidence for those that are stuck. */
-export function renderDiagnosis(report: GuestReport, all: boolean): string {
+export function renderDiagnosis(report: GuestReport, all: boolean, width: number): string {
   const shown = all ? report.queues : report.queues.filter((queue) => queue.snapshot !== null);
   const table = diagnosisTable(shown);
   const parts = [
     report.halted === null ? "" : red(escape(report.halted)),
-    renderTable(shown.every(({ observed }) => observed === null) ? untimed(table) : table),
-    report.still ? dim(ONE_MOMENT) : "",
-    ...shown.filter(isStuck).map(evidence),
+    fitTable(
+      shown.every(({ observed }) => observed === null) ? untimed(table) : table,
+      width,
+      SPARE,
+    ),
+    report.still ? wrap(dim(ONE_MOMENT), width).join("\n") : "",
+    ...shown.filter(isStuck).map((queue) => evidence(queue, width)),
     left(report.queues.length - shown.length),
   ];
   return parts.filter((part) => part !== "").join("\n\n");
@@ -78,8 +87,10 @@ export function diagnosisJson({ target, halted, still, queues }: GuestReport): s
   return jsonLine("guestmem/diagnosis/1", { target, halted, still, queues: plain });
 }
 
-function evidence(queue: QueueReport): string {
-  const lines = queue.evidence.map((text) => `  ${escape(text)}`);
+/** A command to type next stays in one piece. */
+function evidence(queue: QueueReport, width: number): string {
+  const lines = queue.evidence.flatMap((text) => wrap(escape(text), width - 2))
+    .map((line) => `  ${line}`);
   const next = queue.next === "" ? [] : [`  next: ${escape(queue.next)}`];
   return [
     `${VERDICT_PAINT[queue.verdict](queue.verdict)}  ${escape(queue.target)}`,

@@ -12,7 +12,7 @@ import { bold, dim, green, type Paint, red } from "./colors.ts";
 import { queueTitle } from "./device.ts";
 import { escape } from "./escape.ts";
 import { timeText } from "./json.ts";
-import { widest } from "./fit.ts";
+import { fitTable, widest } from "./fit.ts";
 import { wrap } from "./line.ts";
 import { chains } from "./ring_json.ts";
 import { ringPicture } from "./ring_picture.ts";
@@ -32,7 +32,7 @@ export function ringText(report: RingReport, options: RingTextOptions): string {
   const { snapshot } = report;
   const seen = isUnreadable(snapshot) ? [] : [
     ringPicture(snapshot),
-    renderTable(sideTable(snapshot)),
+    fitTable(sideTable(snapshot), options.width, ["FLAGS", "SLOT"]),
     reading(snapshot, options.width),
     chainText(report, options),
   ];
@@ -106,6 +106,11 @@ const CHAIN_COLUMNS = [
   { head: "REQUEST" },
 ] as const;
 
+/** Columns that go first where there is no room. */
+const SPARE = ["NEXT", "MEMORY", "SLOT"];
+/** Before a request that has a line of its own. */
+const INDENT = "      ";
+
 function chainText(report: RingReport, { limit, width }: RingTextOptions): string {
   const { chainCount, totals } = report.snapshot;
   if (chainCount === 0) return "no chains";
@@ -134,11 +139,13 @@ function chainTable(
   const rows = rowsOf(true);
   const last = CHAIN_COLUMNS.length - 1;
   const columns = CHAIN_COLUMNS.slice(0, last);
-  const [head, ...lines] = renderTable({ columns, rows }).split("\n");
+  const cells = rows.map((row) => row.slice(0, last));
+  const [head, ...lines] = fitTable({ columns, rows: cells }, width, SPARE).split("\n");
   const below = rows.map((row) => cellText(row[last]));
-  const all = lines.flatMap((line, n) =>
-    [line, below[n] === "" ? "" : `      ${below[n]}`].filter((one) => one !== "")
-  );
+  const all = lines.flatMap((line, n) => [
+    ...[line].filter((one) => one !== ""),
+    ...below[n] === "" ? [] : wrap(below[n], width - INDENT.length).map((text) => INDENT + text),
+  ]);
   return [head, ...all].join("\n");
 }
 

@@ -6,9 +6,12 @@ import { configText } from "../../cli/render/config.ts";
 import { doctorText } from "../../cli/render/doctor.ts";
 import { findText } from "../../cli/render/find.ts";
 import { widest, wrapTable } from "../../cli/render/fit.ts";
+import { renderDiagnosis } from "../../cli/render/diagnosis.ts";
 import { ringText } from "../../cli/render/ring_text.ts";
+import type { QueueReport } from "../../lib/diagnose/observe.ts";
 import type { Device, Guest } from "../../lib/guest/guest.ts";
 import { reportRing } from "../../lib/guest/ring_report.ts";
+import { openRing } from "../../lib/ring/ring.ts";
 import { arpPacket, carveAll, carveMemory, workRing } from "../support/carve_guest.ts";
 import { PLACE, queuePair } from "../support/queue_pair.ts";
 
@@ -53,6 +56,33 @@ Deno.test("dump ring of high addresses and indirect chains stays within 80 colum
   assertStringIncludes(short, "\nin flight: 1\nread at ");
   assertStringIncludes(short, "= 1 slot with the device   . 63 with the driver");
   for (const part of ["0x100000000", "2048", "3 descriptors"]) assertStringIncludes(narrow, part);
+  // The picture has a least width; all else fits half a terminal.
+  const half = stripAnsiCode(ringText(report, { limit: 16, width: 50 })).split("\n");
+  const table = half.slice(half.findIndex((line) => line.includes("INDEX")));
+  assert(widest(table.join("\n")) <= 50, table.join("\n"));
+});
+
+Deno.test("a diagnosis lets columns go before it is too wide, never the target or a command", () => {
+  const { memory, queue, device } = indirectRing();
+  const snapshot = openRing(memory, queue.ring).snapshot();
+  const next = "guestmem kick proc:13557/blk1:0 --and-more-than-fits-in-a-narrow-terminal";
+  const stuck: QueueReport = {
+    target: "proc:13557/blk1:0",
+    device: "blk1",
+    queue: "request0",
+    verdict: "lost kick",
+    turn: "device",
+    evidence: ["a kick was due: available is past the device's avail_event, and nobody was told"],
+    next,
+    observed: 1000,
+    snapshot,
+  };
+  const report = { target: "proc:13557", halted: null, still: false, queues: [stuck] };
+  const text = (width: number) => stripAnsiCode(renderDiagnosis(report, false, width));
+  assert(widest(text(Infinity)) > 80);
+  const lines = text(45).split("\n");
+  assert(lines.every((line) => line.length <= 45 || line === `  next: ${next}`), text(45));
+  assertStringIncludes(lines[1], "proc:13557/blk1:0");
 });
 
 Deno.test("dump config lets the fds go before it is too wide, never the target", () => {
