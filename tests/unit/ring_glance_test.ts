@@ -9,7 +9,7 @@ import { random } from "../support/queue_pair.ts";
 const LAYOUTS = ["packed", 64, 4096] as const;
 
 /** Rings of all layouts and two sizes in one memory, each with something else in it. */
-function rings() {
+function rings(room = 512) {
   const memory = carveMemory();
   const next = random(7);
   const all = LAYOUTS.flatMap((layout) => [16, 16, 64].map((size) => ({ layout, size })));
@@ -20,7 +20,7 @@ function rings() {
     for (let done = next(40); done > 0; done--) ring.run({ out: blkHeader(0, n), room: [512] });
     for (let left = n % 5; left > 0; left--) {
       const cut = left % 2 === 0 ? [4] : [];
-      ring.post({ out: blkHeader(0, left), room: [512, 1], cut }, left % 3 === 0);
+      ring.post({ out: blkHeader(0, left), room: [room, 1], cut }, left % 3 === 0);
     }
     return openRing(memory, ring.config);
   });
@@ -47,6 +47,20 @@ Deno.test("columns that are used again say what new ones say, ring after ring", 
     findings += said.findings.length;
   }
   assert(findings > 0);
+});
+
+Deno.test("columns of one memory are not those of another", () => {
+  const [one, other] = [rings(512), rings(1024)];
+  const glance = new Glance();
+  let tables = 0;
+  for (const [n, ring] of one.opened.entries()) {
+    for (const each of [ring, other.opened[n]]) {
+      const said = saidBy(glance.at(each));
+      assertEquals(said, saidBy(each.snapshot()));
+      tables += said.chains.filter(({ indirect }) => indirect).length;
+    }
+  }
+  assert(tables > 4);
 });
 
 Deno.test("a split ring stands until a word changes that its indices tell of", () => {
