@@ -44,7 +44,7 @@ function selected(name: string, status: number | null): SelectedQueue {
 }
 
 /** What is said at each of these times, of the indices that stand there then. */
-function verdicts(
+function judgements(
   readings: readonly (readonly [time: number, indices: RingIndices | null])[],
   more: Partial<JudgedQueue & Moment> & { name?: string; status?: number | null } = {},
 ) {
@@ -69,9 +69,18 @@ function verdicts(
       exact: true,
     };
     sampler.observe(positions, now);
-    return judge.judge(sampler.report(now, reading && filled), queue, { now, halted }).verdict;
+    return judge.judge(sampler.report(now, reading && filled), queue, { now, halted });
   });
 }
+
+const verdicts = (...of: Parameters<typeof judgements>) =>
+  judgements(...of).map(({ verdict }) => verdict);
+
+Deno.test("a stall is told by what moved since it began", () => {
+  const [, told] = judgements([[0, indices(5, 3)], [1000, indices(7, 3)]]);
+  assertEquals(told.verdict, "device not consuming");
+  assert(told.evidence.some((text) => text.includes("available moved from 5 to 7")));
+});
 
 Deno.test("a stall wants about a second without movement", () => {
   const stuck = [0, 100, 500, 890, 910, 5000].map((time) => [time, indices(5, 3)] as const);
