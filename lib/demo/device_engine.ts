@@ -9,6 +9,9 @@ import type { QueueFds, QueuePlan } from "./plan.ts";
 import type { Engine, SideContext } from "./side.ts";
 import type { Service } from "./workload.ts";
 
+/** Ticks without a kick after which none is under way: a driver may be held up between look and kick. */
+const QUIET = 5;
+
 /** The device of one queue. Buffers are served in the order in which they were taken. */
 export class DeviceEngine implements Engine {
   readonly #fds: QueueFds;
@@ -20,6 +23,8 @@ export class DeviceEngine implements Engine {
   #dead = false;
   /** Has asked for no kicks; those under way are still heard. */
   #suppressed = false;
+  /** Ticks since then, or since the last of those. */
+  #quiet = 0;
 
   constructor(
     readonly context: SideContext,
@@ -37,7 +42,10 @@ export class DeviceEngine implements Engine {
   }
 
   woken(now: number): void {
-    if (this.#suppressed) return;
+    if (this.#suppressed) {
+      this.#quiet = 0;
+      return;
+    }
     do this.#take(now); while (!this.#deaf && this.queue.enableKicks());
   }
 
@@ -61,11 +69,11 @@ export class DeviceEngine implements Engine {
   }
 
   /**
-   * First says so; a tick later, when no kick is under way any more, serves what is there. All that
+   * First says so; some ticks later, when no kick is under way any more, serves what is there. All that
    * follows is what nobody asked a kick for.
    */
   #suppress(now: number): void {
-    if (this.#suppressed) {
+    if (this.#suppressed && ++this.#quiet >= QUIET) {
       this.#take(now);
       this.#deaf = true;
       this.context.counters.phase = PHASE.stopped;
