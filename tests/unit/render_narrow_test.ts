@@ -63,7 +63,7 @@ Deno.test("dump ring of high addresses and indirect chains stays within 80 colum
 });
 
 Deno.test("a diagnosis lets columns go before it is too wide, never the target or a command", () => {
-  const { memory, queue, device } = indirectRing();
+  const { memory, queue } = indirectRing();
   const snapshot = openRing(memory, queue.ring).snapshot();
   const next = "guestmem kick proc:13557/blk1:0 --and-more-than-fits-in-a-narrow-terminal";
   const stuck: QueueReport = {
