@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { widthOf } from "./line.ts";
 import { escape } from "./escape.ts";
-import { wrap } from "./line.ts";
+import { widthOf, wrap } from "./line.ts";
 import { type Cell, renderTable, type Table } from "./table.ts";
 
 /**

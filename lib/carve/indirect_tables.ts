@@ -8,7 +8,7 @@
 import { areaShapes, DESC_F, DESCRIPTOR_LENGTH } from "../ring/spec.ts";
 import { certaintyOf, counted, scoreOf } from "./evidence.ts";
 import type { FoundRing } from "./found_ring.ts";
-import { type Look, PAGE } from "./look.ts";
+import { addressAt, type Look, PAGE } from "./look.ts";
 
 /**
  * Bits for each table in a ring's pages. A few may be there by the word of a descriptor that was left
@@ -16,15 +16,32 @@ import { type Look, PAGE } from "./look.ts";
  */
 const TABLE = -16;
 
+/** Tables that are looked up at most: no driver has so many, and a hostile one gains nothing. */
+const MOST_TABLES = 1 << 20;
+
+/** How many tables begin in each page, by its number. */
+type Pages = Map<number, number>;
+
 /** The rings, with what the indirect tables of the others say against them. */
 export function weighedByTables(look: Look, rings: readonly FoundRing[]): FoundRing[] {
-  const sure = rings.filter(({ certainty }) => certainty === "certain");
-  const tables = sure.map((ring) => ({ ring, starts: tablesOf(look, ring) }));
+  const all: Pages = new Map();
+  const own = new Map<FoundRing, Pages>();
+  let left = MOST_TABLES;
+  for (const ring of rings) {
+    if (ring.certainty !== "certain" || left <= 0) continue;
+    const starts = tablesOf(look, ring);
+    own.set(ring, new Map());
+    for (const pages of [all, own.get(ring) as Pages]) countInto(pages, starts);
+    left -= starts.size;
+  }
   return rings.flatMap((ring) => {
-    const others = tables.filter((other) => other.ring !== ring);
-    const within = others.reduce((sum, { starts }) => sum + countWithin(ring, starts), 0);
+    const within = countWithin(ring, all) - countWithin(ring, own.get(ring) ?? new Map());
     return within === 0 ? [ring] : weighed(ring, within);
   });
+}
+
+function countInto(pages: Pages, starts: ReadonlySet<number>): void {
+  for (const start of starts) pages.set(pageOf(start), (pages.get(pageOf(start)) ?? 0) + 1);
 }
 
 /**
@@ -32,32 +49,33 @@ export function weighedByTables(look: Look, rings: readonly FoundRing[]): FoundR
  * that uses a packed descriptor takes the flag away that tells: there any buffer may be one,
  * and is no other ring's page either.
  */
-function tablesOf(look: Look, { config: { format, size, descriptor } }: FoundRing): Set<bigint> {
-  const starts = new Set<bigint>();
+function tablesOf(look: Look, { config: { format, size, descriptor } }: FoundRing): Set<number> {
+  const starts = new Set<number>();
   const bytes = look.bytes(Number(descriptor), size * DESCRIPTOR_LENGTH);
   if (bytes === null) return starts;
-  const view = new DataView(bytes.buffer);
-  const isTable = (at: number) =>
-    format === "packed" || (view.getUint16(at + 12, true) & DESC_F.INDIRECT) !== 0;
-  for (let at = 0; at < bytes.length; at += DESCRIPTOR_LENGTH) {
-    if (isTable(at)) starts.add(view.getBigUint64(at, true));
+  const words = new Uint32Array(bytes.buffer);
+  const isTable = (at: number) => format === "packed" || (words[at + 3] & DESC_F.INDIRECT) !== 0;
+  for (let at = 0; at < words.length; at += DESCRIPTOR_LENGTH / 4) {
+    if (isTable(at)) starts.add(addressAt(words, at));
   }
   return starts;
 }
 
-function countWithin({ config }: FoundRing, starts: ReadonlySet<bigint>): number {
+/** Tables that begin in the pages of a ring's areas, of which the descriptors come first. */
+function countWithin({ config }: FoundRing, pages: Pages): number {
   const shapes = areaShapes(config.format, config.size);
-  const first = pageOf(config.descriptor);
-  const last = config.format === "packed"
-    ? pageOf(config.descriptor + BigInt(shapes.descriptor.length - 1))
-    : pageOf(config.device + BigInt(shapes.device.length - 1));
+  const [from, end] = config.format === "packed"
+    ? [config.descriptor, config.descriptor + BigInt(shapes.descriptor.length)]
+    : [config.descriptor, config.device + BigInt(shapes.device.length)];
   let count = 0;
-  for (const start of starts) if (pageOf(start) >= first && pageOf(start) <= last) count++;
+  for (let page = pageOf(Number(from)); page <= pageOf(Number(end) - 1); page++) {
+    count += pages.get(page) ?? 0;
+  }
   return count;
 }
 
-function pageOf(address: bigint): bigint {
-  return address / BigInt(PAGE);
+function pageOf(address: number): number {
+  return Math.floor(address / PAGE);
 }
 
 /** The ring with this against it; none where nothing is left that speaks for it. */
