@@ -23,11 +23,12 @@ export function openTerminal(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Typist {
-  const line = command.map((word) => `'${word}'`).join(" ");
+  // A shell that stays would be told of Ctrl-C, too, and end with its code.
+  const line = `exec ${command.map((word) => `'${word}'`).join(" ")}`;
   const child = new Deno.Command("script", {
     args: ["-qfec", line, "/dev/null"],
     cwd: ROOT,
-    env: { TERM: "xterm", ...env },
+    env: { TERM: "xterm", SHELL: "/bin/sh", ...env },
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
