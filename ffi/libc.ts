@@ -62,6 +62,8 @@ const SYMBOLS = {
   munmap: { parameters: ["u64", "u64"], result: "i32" },
   // void *memmem(const void *haystack, size_t haystacklen, const void *needle, size_t needlelen)
   memmem: { parameters: ["u64", "u64", "buffer", "u64"], result: "u64" },
+  // int malloc_trim(size_t pad)
+  malloc_trim: { parameters: ["u64"], result: "i32" },
   // int eventfd(unsigned initval, int flags)
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // int poll(struct pollfd *fds, nfds_t nfds, int timeout)

@@ -83,6 +83,8 @@ export interface MemoryCalls {
    * only for memory that can not vanish.
    */
   find(address: bigint, length: number, pattern: Uint8Array): number;
+  /** Gives free pages of the C library's heap back to the system. */
+  trimHeap(): void;
 }
 
 /** ioctl and eventfds. */

@@ -42,6 +42,7 @@ export function memoryCalls(c: Libc): MemoryCalls {
       const hit = c.memmem(address, BigInt(length), bytes, BigInt(pattern.length));
       return hit === 0n ? -1 : Number(hit - address);
     },
+    trimHeap: () => void c.malloc_trim(0n),
   };
 }
 

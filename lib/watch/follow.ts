@@ -15,6 +15,7 @@ import { Inspector } from "./inspect.ts";
 import { copyOfQueue, type QueueRates } from "./queue_row.ts";
 import { restUntil } from "./rest.ts";
 import { Rounds } from "./rounds.ts";
+import { trimmedHeap } from "./trimmed_heap.ts";
 import { WatchedQueues } from "./watched_queues.ts";
 
 export { copyOfQueue, type QueueRates } from "./queue_row.ts";
@@ -70,6 +71,7 @@ export async function* follow(
   { interval, signal, log, fast = false, sys = openSys() }: FollowOptions,
 ): AsyncGenerator<WatchReport> {
   using process = new GuestProcess(sys, attachment);
+  using _heap = trimmedHeap(sys);
   const inspector = new Inspector();
   const rounds = new Rounds({ interval, signal, fast, sys });
   let watched = new WatchedQueues(followQueues(attachment, sys));
