@@ -32,9 +32,6 @@ export const UCRED = { SIZE: 12, pid: 0, uid: 4, gid: 8 } as const;
 /** struct pollfd, poll.h. */
 export const POLLFD = { SIZE: 8, fd: 0, events: 4, revents: 6 } as const;
 
-/** struct timespec, time.h. */
-export const TIMESPEC = { SIZE: 16, sec: 0, nsec: 8 } as const;
-
 /** struct statx, linux/stat.h. */
 export const STATX = {
   SIZE: 256,

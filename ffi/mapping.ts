@@ -40,12 +40,6 @@ export interface AdoptOptions {
   readonly release?: () => void;
 }
 
-/** Keeps a mapping's memory in place while it is held. */
-export interface Pin extends Disposable {
-  /** Address of the mapping's first byte in this process. */
-  readonly address: bigint;
-}
-
 /** Owned mapped memory. Every use after `close` throws. */
 export class Mapping implements Disposable {
   /** Bytes that can be addressed. */
@@ -60,7 +54,6 @@ export class Mapping implements Disposable {
   readonly #buffer: ArrayBuffer;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   #closed = false;
-  #pins = 0;
 
   private constructor(parts: MappedParts) {
     this.length = parts.length;
@@ -177,21 +170,6 @@ export class Mapping implements Disposable {
   }
 
   /**
-   * The address, for a native call or a worker; munmap waits until the pin is disposed. Whoever
-   * touches the memory there is on its own: it may vanish unless `live` says otherwise.
-   */
-  pin(): Pin {
-    this.#assertOpen();
-    this.#pins++;
-    let held = true;
-    const unpin = () => {
-      if (held && --this.#pins === 0 && this.#closed) this.#unmap();
-      held = false;
-    };
-    return { address: this.#parts.address, [Symbol.dispose]: unpin };
-  }
-
-  /**
    * Detaches the buffer, so that views left over throw or read undefined instead of crashing, then
    * unmaps, gives back what `release` holds and closes the fd. Nothing the second time.
    */
@@ -199,7 +177,7 @@ export class Mapping implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     this.#buffer.transfer(0);
-    if (this.#pins === 0) this.#unmap();
+    this.#unmap();
   }
 
   /** {@linkcode Mapping.close} */

@@ -111,12 +111,6 @@ export function publishedVersion(published: PublishedLayout): number {
   return typeof version === "number" ? version : 0;
 }
 
-/** The layout of the highest version that a process publishes, or null. */
-export function newestPublished(sys: Sys, pid: number): PublishedLayout | null {
-  const all = readPublished(sys, pid);
-  return all.sort((a, b) => publishedVersion(a) - publishedVersion(b)).at(-1) ?? null;
-}
-
 /** A memfd that holds `text` and can not change any more. */
 function sealedText(sys: Sys, text: string): Fd {
   const bytes = new TextEncoder().encode(text);

@@ -10,7 +10,6 @@ import {
   PROT_READ,
 } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
-import { Mapping } from "../../ffi/mapping.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { ProtocolError, SourceError } from "../../lib/errors.ts";
 import { parseTarget } from "../../lib/guest/target.ts";
@@ -19,7 +18,7 @@ import { publication } from "../../lib/source/published.ts";
 import type { AttachOptions } from "../../lib/source/source.ts";
 import { attachProc } from "../support/demo.ts";
 import { fakeSys } from "../support/fake_sys.ts";
-import { holdings, looseMemfd, pattern, sys, uniqueName } from "../support/host.ts";
+import { holdings, looseMemfd, mapPlainly, pattern, sys, uniqueName } from "../support/host.ts";
 
 const LENGTH = 8192;
 
@@ -47,12 +46,11 @@ async function refusal(attach: () => Promise<unknown>): Promise<SourceError> {
 
 Deno.test("proc: --layout names memory by memfd, fd and address", async () => {
   using ram = memory();
-  using mapped = Mapping.open({ sys, fd: ram.fd.number, length: LENGTH, label: ram.name });
-  using pin = mapped.pin();
+  using mapped = mapPlainly(ram.fd, LENGTH);
   const entries = [
     { memfd: ram.name, offset: 4096 },
     { fd: ram.fd.number, offset: 4096 },
-    { address: "0x" + (pin.address + 4096n).toString(16) },
+    { address: "0x" + (mapped.address + 4096n).toString(16) },
   ];
   for (const entry of entries) {
     await using layout = await layoutFile(entry);

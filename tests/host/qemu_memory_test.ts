@@ -2,12 +2,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { O_PATH, O_RDONLY } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
-import { Mapping } from "../../ffi/mapping.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { readMaps } from "../../lib/source/proc_maps.ts";
 import { openMemory } from "../../lib/source/qemu_memory.ts";
 import { fakeSys } from "../support/fake_sys.ts";
-import { holdings, looseMemfd, pattern, sys, uniqueName } from "../support/host.ts";
+import { holdings, looseMemfd, mapPlainly, pattern, sys, uniqueName } from "../support/host.ts";
 
 const LENGTH = 16384;
 
@@ -16,8 +15,7 @@ function opened(script: Partial<Sys>, run: (how: string[], flags: number[]) => v
   const name = uniqueName();
   using file = looseMemfd(LENGTH, name);
   sys.pwrite(file.number, pattern(LENGTH), 0);
-  using ram = Mapping.open({ sys, fd: file.number, length: LENGTH, label: name });
-  using pin = ram.pin();
+  using ram = mapPlainly(file, LENGTH);
   const entries = readMaps(sys, sys.pid);
   const range = { start: 0n, end: BigInt(LENGTH), offset: 0n, writable: true, name: "ram" };
   const how: string[] = [];
@@ -29,7 +27,7 @@ function opened(script: Partial<Sys>, run: (how: string[], flags: number[]) => v
     log: (line: string) => how.push(line),
   };
   {
-    using memory = openMemory([{ ...range, host: pin.address }], entries, options);
+    using memory = openMemory([{ ...range, host: ram.address }], entries, options);
     const { backing, offset } = memory.table.regions[0];
     const bytes = new Uint8Array(64);
     assertEquals(backing.copy(offset + 5, bytes), { length: 64, errno: null });

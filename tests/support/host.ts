@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { MFD_ALLOW_SEALING } from "../../ffi/constants.ts";
+import { MAP_SHARED, MFD_ALLOW_SEALING, PROT_READ } from "../../ffi/constants.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { Fd } from "../../ffi/fd.ts";
 import { openSys, type Sys } from "../../ffi/sys.ts";
@@ -17,6 +17,12 @@ export function looseMemfd(length: number, name = "loose"): Fd {
   const fd = new Fd(sys, sys.memfd(name, MFD_ALLOW_SEALING));
   sys.ftruncate(fd.number, length);
   return fd;
+}
+
+/** The beginning of a file, mapped read-only without any care. */
+export function mapPlainly(fd: Fd, length: number): { address: bigint } & Disposable {
+  const address = sys.mmap(length, PROT_READ, MAP_SHARED, fd.number, 0);
+  return { address, [Symbol.dispose]: () => sys.munmap(address, length) };
 }
 
 /** `length` bytes that differ from their neighbours: (seed + i * 7) mod 251. */
