@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { O_PATH } from "../../ffi/constants.ts";
+import { O_PATH, S_IFMT, S_IFSOCK } from "../../ffi/constants.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { attempt } from "./attempt.ts";
 import { readFdLinks } from "./proc_maps.ts";
@@ -65,10 +65,7 @@ function resolved(sys: Sys, folder: string): string {
   }
 }
 
-/**
- * The table has the path as it was given to bind, maybe relative to a directory that we do not know:
- * such a one is taken by its name alone and only where the file is a listener's at all.
- */
+/** The table has the path as it was given to bind. */
 function isCalled(sys: Sys, socket: UnixSocket, wanted: string): boolean {
   if (socket.path === "") return false;
   const name = wanted.slice(wanted.lastIndexOf("/") + 1);
@@ -76,5 +73,22 @@ function isCalled(sys: Sys, socket: UnixSocket, wanted: string): boolean {
   if (socket.path.startsWith("/")) {
     return socket.path === wanted || absolutePath(sys, socket.path) === wanted;
   }
-  return wanted.endsWith("/" + socket.path.replace(/^(\.\/)+/, ""));
+  return wanted.endsWith("/" + socket.path.replace(/^(\.\/)+/, "")) &&
+    isSocket(sys, wanted) && !isElsewhere(sys, socket, wanted);
+}
+
+/**
+ * Whether a socket that was bound to a relative path is another one than `wanted`: one is found from
+ * where a process that holds it works now. A process may have moved since; then nothing is there.
+ */
+function isElsewhere(sys: Sys, { path, inode }: UnixSocket, wanted: string): boolean {
+  const found = holdersOf(sys, [inode])
+    .map((pid) => attempt(() => sys.readlink(`/proc/${pid}/cwd`)))
+    .flatMap((folder) => folder === null ? [] : [absolutePath(sys, `${folder}/${path}`)])
+    .filter((place) => isSocket(sys, place));
+  return found.length > 0 && !found.includes(wanted);
+}
+
+function isSocket(sys: Sys, path: string): boolean {
+  return attempt(() => (sys.stat(path).mode & S_IFMT) === S_IFSOCK) ?? false;
 }

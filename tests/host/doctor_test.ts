@@ -37,6 +37,8 @@ function restricted(): Sys {
   return {
     ...sys,
     uid: 1000,
+    // Other tests' guests are none of ours.
+    readdir: (path) => path === "/proc" ? [] : sys.readdir(path),
     processVmReadv: refuse("process_vm_readv"),
     pidfdGetfd: refuse("pidfd_getfd"),
   };
