@@ -17,6 +17,12 @@ interface Interrupts {
   take(handler: () => void): Disposable;
 }
 
+/**
+ * Milliseconds in which a signal that comes again is the same one: a terminal sends Ctrl-C to all of a
+ * job, and what runs us may pass on its own.
+ */
+const ONE_SIGNAL = 500;
+
 /** Ctrl-C asks a command to stop; a second one does not wait for it. */
 function interruptible(): Interrupts {
   const controller = new AbortController();
@@ -25,13 +31,26 @@ function interruptible(): Interrupts {
     if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
     controller.abort(new DOMException("interrupted", "AbortError"));
   };
-  Deno.addSignalListener("SIGINT", () => (handlers.at(-1) ?? stop)());
-  for (const name of ["SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(name, stop);
+  const ending = once(stop);
+  Deno.addSignalListener("SIGINT", once(() => (handlers.at(-1) ?? ending)()));
+  for (const name of ["SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
+    Deno.addSignalListener(name, ending);
+  }
   const take = (handler: () => void) => {
     handlers.push(handler);
     return { [Symbol.dispose]: () => void handlers.splice(handlers.indexOf(handler), 1) };
   };
   return { signal: controller.signal, take };
+}
+
+function once(run: () => void): () => void {
+  let last = -Infinity;
+  return () => {
+    const now = performance.now();
+    if (now - last < ONE_SIGNAL) return;
+    last = now;
+    run();
+  };
 }
 
 /** Loaded only for a terminal: everything else wants its output as it comes. */

@@ -47,7 +47,7 @@ export function paged(context: Context): Paged | null {
     held.push(bytes.slice());
     lines += linesOf(decoder.decode(bytes), columns);
     if (lines < rows) return;
-    pager = startPager(program!, { ...DEFAULTS, ...environment });
+    pager = started(program!, environment, context);
     // Ctrl-C is for the pager, which stops a search by it.
     taken = context.takeInterrupt?.(() => {});
     plain = pager === null;
@@ -77,6 +77,21 @@ export function paged(context: Context): Paged | null {
 
 async function hand(pager: Pager, bytes: Uint8Array): Promise<void> {
   if (!await pager.write(bytes)) throw new OutputClosed();
+}
+
+/** Null, and a word on it, where there is no such program: a shell in between would say so too late. */
+function started(
+  program: string,
+  environment: Readonly<Record<string, string>>,
+  context: Context,
+): Pager | null {
+  // What is more than a name and its options is the shell's to read.
+  const [name] = /^[\w./+-]+(?=\s|$)/.exec(program) ?? [null];
+  if (name === null || isOnPath(name, environment.PATH ?? "")) {
+    return startPager(program, { ...DEFAULTS, ...environment });
+  }
+  context.warn(`no pager: ${name} of PAGER is not in PATH`);
+  return null;
 }
 
 /** Lines that a text takes on a terminal, which breaks those that are too wide. */

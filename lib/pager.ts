@@ -61,7 +61,8 @@ async function send(sys: Sys, fd: number, bytes: Uint8Array): Promise<boolean> {
   }
 }
 
-/** Whether a program can be found in the folders of a PATH. */
+/** Whether a program can be found: in the folders of a PATH, or where it says itself. */
 export function isOnPath(name: string, path: string, sys: Pick<Sys, "stat"> = openSys()): boolean {
-  return path.split(":").some((folder) => attempt(() => sys.stat(`${folder}/${name}`)) !== null);
+  const places = name.includes("/") ? [name] : path.split(":").map((folder) => `${folder}/${name}`);
+  return places.some((place) => attempt(() => sys.stat(place)) !== null);
 }

@@ -38,6 +38,15 @@ Deno.test("what fits the screen is printed, and so is what has no pager", async 
   }
 });
 
+Deno.test("a PAGER that is not there hides nothing", async () => {
+  for (const PAGER of ["nosuchpager", "/nowhere/pager -R"]) {
+    const { shown, code } = await onTerminal(["help", "map"], { PAGER });
+    assertStringIncludes(shown, `no pager: ${PAGER.split(" ")[0]} of PAGER is not`);
+    assertStringIncludes(shown, "Usage: guestmem map");
+    assertEquals(code, 0);
+  }
+});
+
 Deno.test("a pager that ends early ends the command, without a word and with code 0", async () => {
   await using folder = await temporaryFolder();
   const raw = `${folder.path}/ram`;

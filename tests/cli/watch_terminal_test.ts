@@ -68,7 +68,7 @@ liveTest("a kick from the screen moves the queue whose kick was lost", tmuxMissi
 liveTest("whatever ends it, the terminal is as it was", tmuxMissing(), async () => {
   await using demo = await startDemoCommand();
   const words = ["watch", demo.target, "--interval", "100ms"];
-  for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) {
+  for (const signal of ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"] as const) {
     await using terminal = await onTerminal(words);
     await terminal.shows(/VERDICT/);
     Deno.kill(await terminal.pid(), signal);
