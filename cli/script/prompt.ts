@@ -37,8 +37,8 @@ export async function ask(options: PromptOptions): Promise<string | null> {
     process.stdout.write(`${prompt}${ready}\n`);
     return ready;
   }
-  const editor = edit(options);
   const ended = new AbortController();
+  const editor = edit(options, ended.signal);
   editor.on("close", () => ended.abort());
   try {
     const answer = editor.question(prompt, { signal: AbortSignal.any([ended.signal, signal]) });
@@ -58,14 +58,20 @@ export async function ask(options: PromptOptions): Promise<string | null> {
   }
 }
 
-function edit({ history, complete, ahead }: PromptOptions): Interface {
+function edit({ history, complete, ahead }: PromptOptions, ended: AbortSignal): Interface {
+  // An editor that has ended dies of an answer; Tab may be typed ahead, and the line end behind it.
+  const completer: Completer = async (line) => {
+    const found = await complete(line);
+    return ended.aborted ? await new Promise(() => {}) : found;
+  };
+
   const editor = createInterface({
     input: process.stdin,
     output: process.stdout,
     terminal: true,
     history: [...history],
     historySize: HISTORY_LENGTH,
-    completer: complete,
+    completer,
   });
   // The line that answers a question is not among these.
   editor.on("line", (line) => ahead.lines.push(line));

@@ -65,6 +65,16 @@ Deno.test("what is typed while a command runs is run after it, line by line", as
   assertEquals(await typist.leave("exit\r"), 0);
 });
 
+Deno.test("a Tab that is typed ahead of its line's end does no harm", async () => {
+  await using folder = await temporaryFolder();
+  const { raw, layout } = await writeImage("split_256_live_wrap", folder.path);
+  await using typist = await shell(folder.path);
+  await typist.type(`map file:${raw} --layout ${layout}\r`, /m1@this[^]*guestmem> /);
+  await typist.type("watch m1@this --for 500ms --plain\r", /watch/);
+  await typist.type("print pri\tx\rprint after\r", /\nafter\r[^]*guestmem> /);
+  assertEquals(await typist.leave("exit\r"), 0);
+});
+
 Deno.test("what was typed is there in the next shell, for its user alone", async () => {
   await using folder = await temporaryFolder();
   {
