@@ -159,10 +159,13 @@ export function tryDomains(host: XenHost, limit: number): readonly DomainInfo[] 
   }
 }
 
-/** `running`, `paused`, `dying` … as `xl list` has them. */
+/**
+ * `running`, `blocked`, `paused`, `dying` … as `xl list` has them; `runnable` (RUNSTATE_runnable of
+ * xen/include/public/vcpu.h), for which that has no letter: it waits for a processor.
+ */
 export function stateName(flags: number): string {
   if (flags & DOMINF.dying) return "dying";
   if (flags & DOMINF.shutdown) return "shut down";
   if (flags & DOMINF.paused) return "paused";
-  return flags & DOMINF.running ? "running" : flags & DOMINF.blocked ? "blocked" : "";
+  return flags & DOMINF.running ? "running" : flags & DOMINF.blocked ? "blocked" : "runnable";
 }

@@ -6,6 +6,7 @@
  *
  * - a number, decimal or hexadecimal, whatever its value (`0x1f` is not `31`);
  * - a time of day, a duration with its unit, and a rate with its unit;
+ * - whether a domain of Xen has a processor just now;
  * - the filling of a ring's picture, and where its markers stand;
  * - the plural of the word after a number, and how many blanks align a column.
  *
@@ -31,6 +32,7 @@ export function shapeOf(line: string): string {
   return line
     .replace(TIME_OF_DAY, "<time>")
     .replace(/\|[.#=~-]{16,}\|/g, "|<ring>|")
+    .replace(/\b(running|runnable|blocked)\b/g, "<scheduled>")
     .replace(/0x[0-9a-f]+/g, "<hex>")
     .replace(/(?<![\w.])\d+(\.\d+)?( (ns|us|ms|s|min|h|d)|(ms|s))\b/g, "<duration>")
     .replace(/(?<![\w.])\d+(\.\d+)?[kKMGT]?\/s\b/g, "<rate>")
