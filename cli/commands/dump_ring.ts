@@ -45,8 +45,9 @@ of virtio 1.4). Without /DEVICE:QUEUE all rings of the guest or device, one afte
                            1   0x8000     512  writes  ok         2
                            2  0xe9417       1  writes  ok
 
-STATE: available (the driver offered it), inflight (the device fetched it, where that is known), used
-(--recent; the driver may have reused such buffers since). DEVICE: what the device does with the
+STATE: available (the driver offered it), inflight (the device fetched it, where that is known); with
+--recent used (its descriptors may have been freed since) and reused (a newer buffer has them: what
+it asked for is gone). A packed ring keeps nothing of what was used, and --recent adds nothing. DEVICE: what the device does with the
 buffer. MEMORY: ok, hole, outside or unreadable. INDEX runs freely to 65535; SLOT is its place in
 the ring. EVENT is the index at which that side wants to be notified.
 

@@ -36,7 +36,7 @@ export function chainListText(report: RingReport, options: ChainListOptions): st
     ? `no chains at ${at}`
     : `${plural(chainCount, "chain")}, ${plural(totals.descriptors, "descriptor")}, ` +
       `oldest first, at ${at}`;
-  const shown = chains(snapshot, options.limit);
+  const shown = chains(report, options.limit);
   const list = options.descriptors
     ? shown.flatMap((chain) => wholeChain(report, chain, options.columns))
     : shown.length === 0

@@ -7,12 +7,7 @@ import { hex } from "../../lib/address.ts";
 import type { DecodedRequest } from "../../lib/device/decoder.ts";
 import type { RingReport } from "../../lib/guest/ring_report.ts";
 import { isUnreadable } from "../../lib/ring/unreadable.ts";
-import type {
-  ChainDescriptor,
-  DescriptorChain,
-  RingSide,
-  RingSnapshot,
-} from "../../lib/ring/snapshot.ts";
+import type { ChainDescriptor, DescriptorChain, RingSide } from "../../lib/ring/snapshot.ts";
 import { listJsonLine, timeText } from "./json.ts";
 
 /** One object, without line end. What could not be read is null, never 0. */
@@ -46,16 +41,17 @@ function headJson({ target, device, queue, snapshot }: RingReport): Record<strin
   };
 }
 
-function* chainsJson({ snapshot, request }: RingReport): Generator<Record<string, unknown>> {
-  for (let n = 0; n < snapshot.chainCount; n++) {
-    const chain = snapshot.chain(n);
-    yield chainJson(chain, request(chain));
+function* chainsJson(report: RingReport): Generator<Record<string, unknown>> {
+  for (let n = 0; n < report.snapshot.chainCount; n++) {
+    const chain = report.chain(n);
+    yield chainJson(chain, report.request(chain));
   }
 }
 
-/** All chains of a snapshot, oldest first. */
-export function chains(snapshot: RingSnapshot, count = snapshot.chainCount): DescriptorChain[] {
-  return Array.from({ length: Math.min(count, snapshot.chainCount) }, (_, n) => snapshot.chain(n));
+/** All chains of a report, or `count` of them, oldest first. */
+export function chains(report: RingReport, count = Infinity): DescriptorChain[] {
+  const length = Math.min(count, report.snapshot.chainCount);
+  return Array.from({ length }, (_, n) => report.chain(n));
 }
 
 /** A packed ring's positions have their wrap counters. */
@@ -68,13 +64,14 @@ function chainJson(
   request: DecodedRequest | null,
 ): Record<string, unknown> {
   const { head, slot, id, readable, writable, indirect, state, written } = chain;
+  const gone = state === "reused";
   return {
     head,
     slot,
     id,
-    readable,
-    writable,
-    indirect,
+    readable: gone ? null : readable,
+    writable: gone ? null : writable,
+    indirect: gone ? null : indirect,
     state,
     written,
     descriptors: chain.descriptors.map(descriptorJson),

@@ -118,7 +118,7 @@ function chainText(report: RingReport, { limit, width }: RingTextOptions): strin
   const head =
     `${plural(chainCount, "chain")}, oldest first: ${plural(descriptors, "descriptor")}, ` +
     `${plural(readable, "byte")} to read, ${plural(writable, "byte")} to write`;
-  const shown = chains(report.snapshot, limit);
+  const shown = chains(report, limit);
   const more = chainCount - shown.length;
   const rest = more === 0 ? "" : `\n${dim(`${plural(more, "more chain")}: --limit 0 shows all`)}`;
   return `${wrap(head, width).join("\n")}\n${chainTable(report, shown, width)}${rest}`;
@@ -191,18 +191,17 @@ function descriptorCells(descriptor: ChainDescriptor): Cell[] {
   ];
 }
 
+/** Of a chain whose descriptors are another's. */
+const NO_CELLS: readonly Cell[] = ["", "", "", "", "", ""];
+
 /** A row per descriptor with everything in it: for `--plain`. */
 export function ringPlainTable(report: RingReport): Table {
-  const rows = chains(report.snapshot).flatMap((chain) => {
+  const rows = chains(report).flatMap((chain) => {
     const head = [report.target, String(chain.head), String(chain.slot), chain.state];
     const summary = report.request(chain)?.summary ?? "";
     const codes = chain.findings.map(({ code }) => code).join(",");
-    return chain.descriptors.map((descriptor): Cell[] => [
-      ...head,
-      ...descriptorCells(descriptor),
-      summary,
-      codes,
-    ]);
+    const cells = chain.state === "reused" ? [NO_CELLS] : chain.descriptors.map(descriptorCells);
+    return cells.map((cells): Cell[] => [...head, ...cells, summary, codes]);
   });
   return { columns: [], rows };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { ChainState } from "../ring/snapshot.ts";
 import type { Layout } from "./kind.ts";
 
 /** One buffer of a chain as the decoder sees it: a bounded copy is made only of what is asked for. */
@@ -43,7 +44,7 @@ export interface DecodeContext {
   /** Number of queues, where known: control queues stand last. */
   readonly queueCount: number | null;
   /** `available`, `inflight`: the reply is stale. `used`: it is what the device wrote. */
-  readonly state: "available" | "inflight" | "used";
+  readonly state: ChainState;
   /** Big-endian guest: matters for legacy devices and for fs. */
   readonly bigEndian: boolean;
   /** The device's configuration space where it is known: sizes that its formats depend on (scsi). */

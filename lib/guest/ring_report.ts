@@ -8,11 +8,14 @@ import type { DecodedRequest, DeviceType } from "../device/decoder.ts";
 import { loadDeviceType } from "../device/load.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { RingConfig } from "../ring/config.ts";
+import { reusedChain, reusedChains } from "../ring/reused.ts";
 import { openRing } from "../ring/ring.ts";
 import { settledSnapshot } from "../ring/settled.ts";
 import type { DescriptorChain, RingSnapshot, SnapshotOptions } from "../ring/snapshot.ts";
 import type { Device, Queue } from "./guest.ts";
 import type { SelectedQueue } from "./select.ts";
+
+const NONE: ReadonlySet<number> = new Set();
 
 /** A queue that has a ring. */
 export type ReadableQueue = SelectedQueue & { readonly queue: { readonly ring: RingConfig } };
@@ -24,7 +27,9 @@ export interface RingReport {
   readonly device: Device;
   readonly queue: Queue;
   readonly snapshot: RingSnapshot;
-  /** Decodes a chain of the snapshot, from memory as it is at the call; null where nobody can. */
+  /** Chain `n` of the snapshot; where a newer one has its descriptors it is `reused`, and has none. */
+  chain(n: number): DescriptorChain;
+  /** Decodes one of the chains, from memory as it is at the call; null where nobody can. */
   request(chain: DescriptorChain): DecodedRequest | null;
 }
 
@@ -52,7 +57,11 @@ export function reportRing(
     queueCount: device.queues.length,
     bigEndian: false,
   };
+  const reused = options.chains === "recent" ? reusedChains(snapshot) : NONE;
+  const chain = (n: number) => reused.has(n) ? reusedChain(snapshot.chain(n)) : snapshot.chain(n);
   const request = (chain: DescriptorChain) =>
-    decodeChain(chain, memory, type, { ...context, state: chain.state });
-  return { target, device, queue, snapshot, request };
+    chain.state === "reused"
+      ? null
+      : decodeChain(chain, memory, type, { ...context, state: chain.state });
+  return { target, device, queue, snapshot, chain, request };
 }

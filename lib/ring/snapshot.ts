@@ -11,8 +11,9 @@ import type { RingConfig } from "./config.ts";
  * Whose turn a buffer is: `available` waits for the device to fetch it, `inflight` was fetched,
  * `used` went back to the driver. How far was fetched `RingConfig.fetched` says; without it the
  * avail_event of a split ring, which a device moves as it fetches; else nobody, and none is in flight.
+ * `reused` went back, too, and its descriptors are a newer buffer's by now (`reused.ts`).
  */
-export type ChainState = "available" | "inflight" | "used";
+export type ChainState = "available" | "inflight" | "used" | "reused";
 
 /** One descriptor of a chain; an indirect table's own descriptor is not among them. */
 export interface ChainDescriptor {

@@ -120,6 +120,7 @@ function rings(random: Random, seed: number): void {
     device,
     queue: { ...device.queues[0], ring: config },
     snapshot,
+    chain: (n) => snapshot.chain(n),
     request: (chain) => decodeChain(chain, world.memory, type, { ...context, state: chain.state }),
   };
   safe("ringText", ringText(report, { limit: 16, width: 80 }));

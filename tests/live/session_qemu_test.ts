@@ -55,7 +55,7 @@ for (const memory of ["memfd", "plain"] as const) {
         assertEquals(found.out, "0x8000\n");
 
         const ring = JSON.parse((await run("dump", "ring", "m1@s", "--json", "--recent", "4")).out);
-        assertEquals([ring.size, ring.findings, ring.chains[0].request.type], [256, [], "IN"]);
+        assertEquals([ring.size, ring.findings, ring.chains.at(-1).request.type], [256, [], "IN"]);
         assertMatch(ring.target, /^m1@s\/.+:0$/);
         const [, row] =
           (await run("watch", "m1@s", "--count", "2", "--interval", "300ms", "--json"))
