@@ -22,9 +22,18 @@ export function startBar(what: string, total: number): Progress {
     const seconds = Math.max(0.001, (performance.now() - start) / 1000);
     return { done: sizeText(done), size: sizeText(total), rate: sizeText(done / seconds) };
   };
-  bar.start(total, 0, fields(0));
+  let last = 0;
+  bar.start(total, last, fields(last));
   return {
-    update: (done) => bar.update(Number(done), fields(Number(done))),
+    update(done) {
+      last = Number(done);
+      bar.update(last, fields(last));
+    },
+    async aside(print) {
+      bar.stop();
+      await print();
+      bar.start(total, last, fields(last));
+    },
     [Symbol.dispose]: () => bar.stop(),
   };
 }

@@ -100,29 +100,34 @@ function whole({ table: { regions } }: GuestMemory): { start: bigint; end: bigin
     : { start: regions[0].guest, end: last.guest + last.length };
 }
 
-/** Prints matches as they are found. Gives how many. A bar would stand among them on a terminal. */
+/** Prints matches as they are found. Gives how many. */
 function run(
   context: Context,
   wanted: Search,
   found: (address: bigint) => Promise<void>,
 ): Promise<number> {
   const { start, end } = wanted;
-  const shown = { progress: context.progress && !context.terminal };
-  return withProgress(shown, "search", end - start, async (progress) => {
+  return withProgress(context, "search", end - start, async (progress, aside) => {
     let count = 0;
     for (const step of steps(wanted)) {
-      for (const address of step.matches) {
-        await found(address);
-        if (++count >= wanted.limit) return count;
-      }
+      const matches = step.matches.slice(0, wanted.limit - count);
+      count += matches.length;
+      if (matches.length > 0) await aside(() => each(matches, found));
+      if (count >= wanted.limit) return count;
       // Between regions nothing is expected; memory that can not be read is worth a word.
       const { gap } = step;
-      if (gap?.kind === "unreadable") context.warn(`guestmem: not searched: ${gapText(gap)}`);
+      if (gap?.kind === "unreadable") {
+        await aside(() => context.warn(`guestmem: not searched: ${gapText(gap)}`));
+      }
       progress(step.reached - start);
       await breathe(context.signal);
     }
     return count;
   });
+}
+
+async function each<T>(all: readonly T[], run: (one: T) => Promise<void>): Promise<void> {
+  for (const one of all) await run(one);
 }
 
 function* steps({ memory, start, end, pattern }: Search): Generator<SearchStep> {
