@@ -65,10 +65,11 @@ Of an ivshmem: target it shows a line per interrupt that reaches us, and per pee
 --pcap records instead: the packets of network queues, read from guest memory as they pass. What
 passed between two looks unseen is counted in the next packet's block (tshark: frame.drop_count).
 
---metrics serves what it sees to Prometheus until Ctrl-C or --for: indices, rates, in flight, stalled seconds,
-verdict and sampling gaps, with labels guest, device and queue; of a Xen domain also the frames and
-entries of its grant table, now and at its limit. A guest that goes away is looked for again;
-meanwhile guestmem_guest_up is 0.
+--metrics serves what it sees to Prometheus until Ctrl-C or --for: indices, rates, in flight, stalled
+seconds, verdict and sampling gaps, with labels guest, device and queue; of a Xen domain also the
+frames and entries of its grant table, now and at its limit. A guest that goes away is looked for
+again; meanwhile guestmem_guest_up is 0. Only this machine is served unless an address is given:
+0.0.0.0:PORT, or [::]:PORT, is every address of it.
 
   $ guestmem watch qemu:4242 --metrics 9469
   guestmem: serving http://127.0.0.1:9469/metrics

@@ -65,7 +65,7 @@ function listen({ listen, listening }: ServeOptions, exporter: Exporter): Deno.H
     const permission = error instanceof Deno.errors.NotCapable ||
       error instanceof Deno.errors.PermissionDenied;
     const remedy = permission
-      ? `addresses beyond loopback want deno's --allow-net=${hostname}`
+      ? `0.0.0.0:${port} and [::]:${port} are every address; one alone wants deno's --allow-net=${hostname}`
       : "choose another port";
     const why = osError(error)?.reason ?? (error as Error).message;
     const text = `${hostname}:${port}: ${why}`;
@@ -74,6 +74,12 @@ function listen({ listen, listening }: ServeOptions, exporter: Exporter): Deno.H
 }
 
 async function answer(request: Request, exporter: Exporter): Promise<Response> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return new Response("metrics are to be read\n", {
+      status: 405,
+      headers: { allow: "GET, HEAD" },
+    });
+  }
   if (new URL(request.url).pathname !== "/metrics") {
     return new Response("metrics are at /metrics\n", { status: 404 });
   }

@@ -113,3 +113,27 @@ Deno.test("a guest is killed amid scrapes: each is answered, and nothing of it s
   }
   await fetch(url).then(() => assert(false, "still served"), () => {});
 });
+
+Deno.test("only this machine's own address is served, until every address is asked for", async () => {
+  const demo = startGuestmem(["demo", "--for", "60s"]);
+  const [target] = /proc:[0-9]+/.exec(await demo.line(/proc:[0-9]+/)) ?? [""];
+  const serves = async (address: (port: number) => string) => {
+    const port = freePort();
+    const watch = startGuestmem(["watch", target, "--metrics", address(port)]);
+    const reached = (host: string) =>
+      fetch(`http://${host}:${port}/metrics`)
+        .then((answer) => answer.text().then(() => answer.ok), () => false);
+    try {
+      await until("serving", () => reached("127.0.0.1"));
+      return await reached("127.0.0.2");
+    } finally {
+      await watch.end("SIGINT");
+    }
+  };
+  try {
+    assertEquals(await serves((port) => `${port}`), false);
+    assertEquals(await serves((port) => `0.0.0.0:${port}`), true);
+  } finally {
+    await demo.end("SIGINT");
+  }
+});
