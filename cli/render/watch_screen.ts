@@ -67,9 +67,10 @@ function body(state: State): string[] {
     const lines = listLines(state);
     if (pane === 0) return lines;
     const above = Array.from({ length: list + 1 }, (_, n) => lines[n] ?? "");
-    return [...above, ...paneLines(state, queueOf(state, targetAt(state, cursorRow(state))))];
+    const queue = queueOf(state, targetAt(state, cursorRow(state)));
+    return [...above, ...paneLines(state, queue, pane)];
   }
-  const head = layout.pane === 0 ? [] : paneLines(state, queueOf(state, opened.target));
+  const head = paneLines(state, queueOf(state, opened.target), layout.openedPane);
   const text = opened.text === "" ? dim("reading …") : opened.text;
   return [...head, ...text.split("\n").slice(opened.top, opened.top + layout.opened)];
 }
@@ -93,7 +94,7 @@ function title(state: State): string {
 }
 
 function status(state: State): string {
-  const { scene, typing, filter, paused, notice, rows } = state;
+  const { scene, typing, filter, paused, notice, rows, size: { columns }, unicode } = state;
   if (typing !== null) return `filter: ${escape(typing)}_`;
   const report = scene?.report;
   const guest = report?.guest;
@@ -109,7 +110,7 @@ function status(state: State): string {
       ? ""
       : dim(`${plural(report.unreadable, "queue")} without a ring`),
   ];
-  return parts.filter((part) => part !== "").join("; ");
+  return cut(parts.filter((part) => part !== "").join("; "), columns, unicode ? "…" : "...");
 }
 
 /** What the keys do, the most wanted first. */

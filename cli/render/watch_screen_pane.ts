@@ -5,7 +5,6 @@
  */
 import type { QueueRates } from "../../lib/watch/follow.ts";
 import { KEPT, ratesOf } from "../screen/history.ts";
-import { PANE } from "../screen/layout.ts";
 import type { Scene, State } from "../screen/state.ts";
 import { bold, dim, red } from "./colors.ts";
 import { queueTitle } from "./device.ts";
@@ -20,11 +19,14 @@ import { recentOf, shownConfig } from "./watched_ring.ts";
 /** Columns beside the cells of a picture: `  0 |` and `| 65535`. */
 const BESIDE = 12;
 
-/** The lines, {@linkcode PANE} of them. `queue` is null where none is under the cursor. */
-export function paneLines(state: State, queue: QueueRates | null): string[] {
-  const { scene, size: { columns } } = state;
-  const lines = scene === null || queue === null ? [] : linesOf(state, scene, queue);
-  return Array.from({ length: PANE }, (_, n) => cut(lines[n] ?? "", columns));
+/** `count` lines. `queue` is null where none is under the cursor. */
+export function paneLines(state: State, queue: QueueRates | null, count: number): string[] {
+  const { scene, size: { columns }, unicode } = state;
+  const all = scene === null || queue === null ? [] : linesOf(state, scene, queue);
+  const lines = Array.from({ length: count }, (_, n) => cut(all[n] ?? "", columns));
+  if (all.length <= count || count === 0) return lines;
+  const more = unicode ? "…" : "...";
+  return [...lines.slice(0, -1), cut(lines[count - 1], columns - more.length) + more];
 }
 
 function linesOf({ size, unicode }: State, scene: Scene, queue: QueueRates): string[] {

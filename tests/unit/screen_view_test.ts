@@ -71,7 +71,6 @@ Deno.test("24 lines of 80: the worst first, and more of it below", () => {
 
 
 
-
 -- qemu:1/net0:1  virtio-net, queue 1 (tx0), split ring of 16 ------------------
             v available 7
   0 |.....==.........| 15
@@ -81,8 +80,19 @@ available 0/s, used 0/s now, 0/s on average; oldest 9.0s
 _____  peak 0/s in 5 reports
 lost kick: available stands at 7, used at 5: 2 buffers with the device; a kick
 was due
+
 q quit  ? help  Enter open  K kick  s sort  / filter  p pause  up down move`,
   );
+});
+
+Deno.test("evidence that is longer than the pane says that there is more of it", () => {
+  const evidence = Array.from({ length: 50 }, (_, n) => `word${n}`);
+  const report = reportOf([{ name: "blk0:0", verdict: "lost kick", evidence }]);
+  const lines = (rows: number) =>
+    picture(after(start(80, rows), { kind: "report", report })).split("\n");
+  const last = lines(24).at(-2)!;
+  assertEquals([last.endsWith("..."), last.length <= 80], [true, true], last);
+  assert(lines(40).join("\n").includes("word34"), lines(40).join("\n"));
 });
 
 Deno.test("a wide terminal has every column, whole verdicts and the names of queues", () => {
