@@ -135,7 +135,8 @@ function usageFailure(text: string, [verb, thing = ""]: readonly string[]): Fail
   const message = said.replace(WRONG_ARGUMENT, (_, name, why) => `argument '${name}': ${why}`);
   const hint = hints.join(" ").replace(/^\(Did/, "did").replace(/\)$/, "");
   // `dump ring` and `session start` have manuals of their own; what follows other verbs is no command.
-  const nested = ["dump", "session"].includes(verb) && /^[a-z]+$/.test(thing);
+  const nested = ["dump", "session"].includes(verb) && /^[a-z]+$/.test(thing) ||
+    verb === "watch" && thing === "mem";
   const place = nested && !message.startsWith("unknown command") ? `${verb} ${thing}` : verb;
   const help = isCommand(verb) ? `guestmem help ${place}` : "guestmem help";
   return { code: EXIT.usage, message, remedy: hint || `\`${help}\` has the manual` };

@@ -8,6 +8,7 @@ import { typeOf } from "../../lib/guest/ring_report.ts";
 import { guestTarget, selectDevices } from "../../lib/guest/select.ts";
 import { openTarget } from "../../lib/source/attach.ts";
 import { type Context, printLines, widthOf } from "../context.ts";
+import { EXIT } from "../failure.ts";
 import { HELP, openOptions } from "../options.ts";
 import { configJson, configPlain, configText } from "../render/config.ts";
 
@@ -38,7 +39,10 @@ export function dumpConfigCommand(context: Context): CommandUnknownOpts {
       await using attachment = await openTarget(text, openOptions(context, options));
       const { devices, target, note } = attachment;
       const guest = guestTarget(target);
-      if (devices.length === 0) context.warn(`guestmem: ${guest}: ${note || "no devices known"}`);
+      if (devices.length === 0) {
+        context.warn(`guestmem: ${guest}: ${note || "no devices known"}`);
+        context.exit(EXIT.failed);
+      }
       let first = true;
       for (const device of selectDevices(devices, target)) {
         const type = await typeOf(device);

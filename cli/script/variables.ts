@@ -77,7 +77,7 @@ function field({ name, path, column }: Variable, line: number, root: unknown): u
   for (const key of path) {
     const isObject = typeof value === "object" && value !== null;
     if (!isObject || !Object.hasOwn(value as object, key)) {
-      const known = isObject ? Object.keys(value as object).slice(0, 20).join(", ") : "none";
+      const known = isObject ? fieldNames(Object.keys(value as object)) : "none";
       const text = `${way} has no ${typeof key === "number" ? `[${key}]` : `field "${key}"`}`;
       throw new ScriptError(line, column, text, `its fields: ${known}`);
     }
@@ -85,6 +85,13 @@ function field({ name, path, column }: Variable, line: number, root: unknown): u
     way += typeof key === "number" ? `[${key}]` : `.${key}`;
   }
   return value;
+}
+
+/** Field names that are told at most. */
+const TOLD = 40;
+
+function fieldNames(names: readonly string[]): string {
+  return names.slice(0, TOLD).join(", ") + (names.length > TOLD ? ", …" : "");
 }
 
 function asText(value: unknown): string {

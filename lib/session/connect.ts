@@ -91,7 +91,9 @@ async function connect(sys: Sys, name: string, path: string): Promise<number> {
     } catch (error) {
       if (!isSyscallFailure(error)) throw error;
       if (error.errno === "ECONNREFUSED" || error.errno === "ENOENT") {
-        throw noSession(name, `session "${name}" has ended without removing ${path}`);
+        const text = `session "${name}" has ended without removing ${path}`;
+        const remedy = `it holds nothing any more; \`guestmem session start ${name}\` replaces it`;
+        throw new SourceError("session", "connect", "not-found", text, remedy);
       }
       if (error.errno !== "EAGAIN") throw error;
       if (tries >= TRIES) throw silent(name, TRIES * TRY_MS);

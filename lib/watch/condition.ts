@@ -157,9 +157,12 @@ function oneOf(verdicts: readonly Verdict[]): Term {
   return { of: "queue", holds, verdicts };
 }
 
-function quantityTerm({ read }: Quantity, range: Range): Term {
+function quantityTerm({ read, most }: Quantity, range: Range): Term {
   const { operator, value, text } = range;
-  if (operator === "<" && value === 0) throw new ConditionError(`${text}: nothing is below 0`);
+  if (operator === "=" && most !== undefined && !Number.isInteger(value)) {
+    throw new ConditionError(`"${text}": it is a whole number`);
+  }
+  if (operator === "<" && value === 0) throw new ConditionError(`"${text}": nothing is below 0`);
   return {
     of: "queue",
     range,
@@ -193,10 +196,10 @@ function parseValue(text: string, unit: Quantity["unit"]): number {
   const match = /^(-?[0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?$/.exec(text);
   if (match === null) throw new ConditionError(`"${text}" is no number`);
   if (match[1].startsWith("-")) {
-    throw new ConditionError(`${text}: nothing in a report is negative`);
+    throw new ConditionError(`"${text}": nothing in a report is negative`);
   }
   if (match[2] !== undefined && unit !== "milliseconds") {
-    throw new ConditionError(`${text}: a count has no unit "${match[2]}"`);
+    throw new ConditionError(`"${text}": a count has no unit "${match[2]}"`);
   }
   return Number(match[1]) * MILLISECONDS[match[2] ?? "ms"];
 }
@@ -212,7 +215,9 @@ function checkTogether(terms: readonly Term[]): void {
   const ranges = terms.flatMap(({ range }) => range ?? []);
   for (const a of ranges) {
     const b = ranges.find((other) => other.name === a.name && excludes(a, other));
-    if (b !== undefined) throw new ConditionError(`${a.text} and ${b.text} are never both true`);
+    if (b !== undefined) {
+      throw new ConditionError(`"${a.text}" and "${b.text}" are never both true`);
+    }
   }
   if (terms.some((one) => one.of === "guest") && terms.length > 1) {
     throw new ConditionError("up and gone are of the guest, and stand alone");

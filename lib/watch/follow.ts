@@ -162,7 +162,6 @@ function goneReport({ queues, unreadable }: WatchReport, note: string): WatchRep
     samples: 0,
     availableRate: null,
     usedRate: null,
-    inFlightWorst: 0,
     gap: false,
     waiting: 0,
     oldest: null,
@@ -173,7 +172,11 @@ function goneReport({ queues, unreadable }: WatchReport, note: string): WatchRep
   return {
     time: Date.now(),
     guest,
-    queues: queues.map((one) => ({ ...copyOfQueue(one), ...unseen })),
+    queues: queues.map((one) => ({
+      ...copyOfQueue(one),
+      ...unseen,
+      inFlightWorst: one.indices?.inFlight ?? 0,
+    })),
     unreadable,
   };
 }
