@@ -36,9 +36,10 @@ export function dumpTableCommand(context: Context): CommandUnknownOpts {
     .action(async (target, options) => {
       await using attachment = await openTarget(target, openOptions(context, options));
       checkNamed(attachment.devices, attachment.target);
-      const { table } = attachment.memory;
+      const { memory: { table }, warnings } = attachment;
       if (options.json) {
-        return await context.print(memoryJson({ target, time: Date.now(), table, verified: null }));
+        const json = { target, time: Date.now(), table, verified: null, warnings };
+        return await context.print(memoryJson(json));
       }
       const rows = memoryTable(table, null);
       if (options.plain) return await context.print(renderPlain(rows));

@@ -96,11 +96,11 @@ export function mapCommand(context: Context): CommandUnknownOpts {
       if (keeps) return await kept(context, target, { ...options, part });
       await using attachment = await openTarget(target, openOptions(context, options));
       checkNamed(attachment.devices, attachment.target);
-      const { table } = attachment.memory;
+      const { memory: { table }, warnings } = attachment;
       const verified = options.verify ? verifyRegions(table) : null;
       const bad = [...verified?.values() ?? []].filter((result) => result !== "ok").length;
       if (options.json) {
-        await context.print(memoryJson({ target, time: Date.now(), table, verified }));
+        await context.print(memoryJson({ target, time: Date.now(), table, verified, warnings }));
       } else {
         const rows = memoryTable(table, verified);
         await context.print(options.plain ? renderPlain(rows) : memoryText(rows, widthOf(context)));

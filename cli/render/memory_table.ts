@@ -78,10 +78,12 @@ export interface MemoryJson {
   readonly time: number;
   readonly table: RegionTable;
   readonly verified: Verified | null;
+  /** What was left out or is doubtful: the member is there where there is any. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 /** `guestmem/table/1` */
-export function memoryJson({ target, time, table, verified }: MemoryJson): string {
+export function memoryJson({ target, time, table, verified, warnings = [] }: MemoryJson): string {
   return jsonLine("guestmem/table/1", {
     target,
     time: timeText(time),
@@ -101,5 +103,6 @@ export function memoryJson({ target, time, table, verified }: MemoryJson): strin
       address: hex(start),
       length: Number(end - start),
     })),
+    ...(warnings.length === 0 ? {} : { warnings }),
   });
 }

@@ -6,21 +6,12 @@
  *
  * @module
  */
-import { ADDRESS_LIMIT, hex } from "../address.ts";
 import { ProtocolError } from "../errors.ts";
+import { type SegmentHeader, type Segments, settleSegments } from "./elf_segments.ts";
 import { exact, need, type Reader } from "./reader.ts";
 
-/** A PT_LOAD segment: [address, address + fileLength) is in the file at `offset`. */
-export interface CoreSegment {
-  /** Guest physical address (p_paddr), bytes. */
-  readonly address: bigint;
-  readonly offset: number;
-  /** Bytes in the file (p_filesz); a file that was cut short may end before them. */
-  readonly fileLength: number;
-}
-
 /** What an ELF dump says of itself. */
-export interface ElfCore {
+export interface ElfCore extends Segments {
   readonly bits: 32 | 64;
   /** e_machine: 62 is x86-64, 183 AArch64. */
   readonly machine: number;
@@ -29,17 +20,7 @@ export interface ElfCore {
    * a process is no guest. Then `segments` mean nothing.
    */
   readonly process: boolean;
-  /** By address, without overlap; those of which the file holds no byte left out. */
-  readonly segments: readonly CoreSegment[];
-  /**
-   * What was left out or cut, and why: one sentence each, the first
-   * {@linkcode MAX_NOTES} of them.
-   */
-  readonly notes: readonly string[];
 }
-
-/** Notes kept of one file. */
-export const MAX_NOTES = 16;
 
 const PT_LOAD = 1;
 const ET_CORE = 4;
@@ -81,8 +62,8 @@ export function isElf(reader: Reader): boolean {
 }
 
 /**
- * Parses an ELF core. Segments that can not be are left out, and of two that overlap the one that
- * starts later gives way; `notes` says so. Throws ProtocolError for what is no core, and for a
+ * Parses an ELF core. Of segments that lie what the file has is kept, and of two that overlap the one
+ * that starts later gives way; `notes` says so. Throws ProtocolError for what is no core, and for a
  * header or a segment table that is cut short.
  */
 export function parseElfCore(reader: Reader): ElfCore {
@@ -102,15 +83,14 @@ export function parseElfCore(reader: Reader): ElfCore {
     throw new ProtocolError("elf", "program headers", `at most ${MAX_TABLE} bytes`, got);
   }
   const table = need(reader, "elf", "program headers", offset, count * size);
-  const notes: string[] = [];
-  const loads = Array.from({ length: count }, (_, n) => n)
+  const headers = Array.from({ length: count }, (_, n) => n)
     .filter((n) => table.getUint32(n * size, true) === PT_LOAD)
-    .map((n) => segment(table, n * size, bits, `segment ${n}`, reader.size, notes))
-    .filter((one) => one !== null);
-  const process = loads.length > 1 && loads.every(({ address }) => address === 0n);
-  const segments = process ? [] : apart(loads, notes);
+    .map((n) => segmentHeader(table, n * size, bits, `segment ${n}`))
+    .filter(({ length }) => length > 0n);
+  const there = headers.filter(({ offset }) => offset < reader.size);
+  const process = there.length > 1 && there.every(({ address }) => address === 0n);
   const machine = header.getUint16(18, true);
-  return { bits, machine, process, segments, notes };
+  return { bits, machine, process, ...settleSegments(process ? [] : headers, reader.size) };
 }
 
 function segmentCount(reader: Reader, header: DataView, bits: 32 | 64): number {
@@ -126,58 +106,15 @@ function segmentCount(reader: Reader, header: DataView, bits: 32 | 64): number {
   return count;
 }
 
-/** A segment of which the file has at least a byte, or null. */
-function segment(
+function segmentHeader(
   table: DataView,
   at: number,
   bits: 32 | 64,
   name: string,
-  fileSize: number,
-  notes: string[],
-): CoreSegment | null {
+): SegmentHeader {
   const field = (wide: number, narrow: number) =>
     bits === 64 ? table.getBigUint64(at + wide, true) : BigInt(table.getUint32(at + narrow, true));
-  const [offset, address, stored] = [field(8, 4), field(24, 12), field(32, 16)];
-  if (stored === 0n) return null;
-  const told = `${name} (${hex(address)}, ${hex(stored)} bytes at ${hex(offset)} in the file)`;
-  if (address + stored > ADDRESS_LIMIT || offset + stored > BigInt(Number.MAX_SAFE_INTEGER)) {
-    note(notes, `${told} is impossible: left out`);
-    return null;
-  }
-  if (offset >= BigInt(fileSize)) {
-    note(notes, `${told} is past the file's end: left out`);
-    return null;
-  }
-  // A dump cut short still has its beginning: what is there can be read, what is not is unreadable.
-  if (offset + stored > BigInt(fileSize)) {
-    note(
-      notes,
-      `${told}: the file ends ${hex(offset + stored - BigInt(fileSize))} bytes before it`,
-    );
-  }
-  return { address, offset: Number(offset), fileLength: Number(stored) };
-}
-
-/** Sorted by address; where two overlap the later one keeps only what is past the earlier. */
-function apart(segments: readonly CoreSegment[], notes: string[]): CoreSegment[] {
-  const list = segments.toSorted((a, b) => Number(a.address - b.address));
-  const kept: CoreSegment[] = [];
-  let end = 0n;
-  for (const one of list) {
-    const overlap = one.address < end ? Number(end - one.address) : 0;
-    if (overlap > 0) {
-      note(notes, `segments overlap at ${hex(one.address)}: the one that starts first is used`);
-    }
-    if (overlap >= one.fileLength) continue;
-    const [offset, fileLength] = [one.offset + overlap, one.fileLength - overlap];
-    kept.push({ address: one.address + BigInt(overlap), offset, fileLength });
-    end = one.address + BigInt(one.fileLength);
-  }
-  return kept;
-}
-
-function note(notes: string[], text: string): void {
-  if (notes.length < MAX_NOTES) notes.push(text);
+  return { name, offset: field(8, 4), address: field(24, 12), length: field(32, 16) };
 }
 
 function word(view: DataView, at: number, bits: 32 | 64, item: string): number {

@@ -27,7 +27,16 @@ export type Piece =
   /** Memory that was never written: a hole in the file behind it, which reads as zeros. */
   | { readonly kind: "zeros"; readonly address: bigint; readonly length: bigint }
   /** No memory. */
-  | { readonly kind: "hole"; readonly address: bigint; readonly length: bigint };
+  | { readonly kind: "hole"; readonly address: bigint; readonly length: bigint }
+  | Unreadable;
+
+/** Memory whose bytes can not be had. */
+interface Unreadable {
+  readonly kind: "unreadable";
+  readonly address: bigint;
+  readonly length: bigint;
+  readonly errno: string;
+}
 
 /** A stretch of guest memory as it was read. */
 export type Span =
@@ -39,12 +48,7 @@ export type Span =
     readonly bytes: Uint8Array;
   }
   | { readonly kind: "zeros" | "hole"; readonly address: bigint; readonly length: bigint }
-  | {
-    readonly kind: "unreadable";
-    readonly address: bigint;
-    readonly length: bigint;
-    readonly errno: string;
-  };
+  | Unreadable;
 
 /**
  * The pieces of [address, address + length) in order, data in pieces of at most `chunk` bytes that
@@ -69,8 +73,7 @@ function* regionPieces(slice: Slice, region: Region, chunk: number): Generator<P
   while (at < end) {
     const data = region.backing.nextData(at);
     const start = data === null ? end : Math.min(Math.max(data.start, at), end);
-    const gap = region.backing.gaps ?? "zeros";
-    if (start > at) yield { kind: gap, address: addressOf(at), length: BigInt(start - at) };
+    if (start > at) yield gapPiece(region, addressOf(at), BigInt(start - at));
     // A backing that claims an empty extent would keep us here for ever: take it as one chunk.
     const stop = data === null ? end : Math.min(data.end > start ? data.end : start + chunk, end);
     for (at = start; at < stop;) {
@@ -81,6 +84,12 @@ function* regionPieces(slice: Slice, region: Region, chunk: number): Generator<P
       at += length;
     }
   }
+}
+
+function gapPiece({ backing: { gaps = "zeros" } }: Region, address: bigint, length: bigint): Piece {
+  return gaps === "unreadable"
+    ? { kind: gaps, address, length, errno: "ENODATA" }
+    : { kind: gaps, address, length };
 }
 
 /**

@@ -21,6 +21,9 @@ export interface Extent {
   readonly end: number;
 }
 
+/** What is between the extents of a backing. */
+export type Gaps = "zeros" | "hole" | "unreadable";
+
 /** Bytes behind one or more regions. Offsets are bytes from the backing's start. */
 export interface Backing {
   /** Length in bytes. */
@@ -46,9 +49,10 @@ export interface Backing {
   nextData(offset: number): Extent | null;
   /**
    * What is between extents. `zeros` (as where it is absent): file holes, which read as zeros and are
-   * not to be populated. `hole`: nothing; a read there fails.
+   * not to be populated. `hole`: nothing; a read there fails. `unreadable`: memory that can not be had
+   (`ENODATA`), which is known without trying page by page.
    */
-  readonly gaps?: "zeros" | "hole";
+  readonly gaps?: Gaps;
   /**
    * Offsets (from the backing's start) at which `pattern` stands wholly in [offset, offset + length),
    * ascending, found where the bytes are instead of in a copy. Null where that is not possible for all

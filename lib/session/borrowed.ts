@@ -32,6 +32,9 @@ export async function borrow(
     get devices() {
       return attachment.devices;
     },
+    get warnings() {
+      return attachment.warnings ?? [];
+    },
     get note() {
       return [attachment.note ?? "", stale].filter((text) => text !== "").join("; ");
     },

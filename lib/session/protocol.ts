@@ -10,6 +10,7 @@
 import type { Device, Queue } from "../guest/guest.ts";
 import { hex } from "../address.ts";
 import type { KickSide } from "../kick/kick.ts";
+import type { Gaps } from "../memory/backing.ts";
 import type { Access } from "../memory/region.ts";
 import type { XenRingAbi, XenRingKind } from "../ring/xen/spec.ts";
 import type { DomainPart } from "../source/source.ts";
@@ -142,7 +143,7 @@ export interface WireBacking {
   readonly length: number;
   readonly pageSize: number;
   /** Absent: zeros. */
-  readonly gaps?: "zeros" | "hole" | undefined;
+  readonly gaps?: Gaps | undefined;
   readonly fd: number | null;
   /** Offset of the backing's first byte in the fd. */
   readonly start: number;

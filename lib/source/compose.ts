@@ -63,6 +63,10 @@ export async function composed(base: Attachment, options: ComposeOptions): Promi
   return {
     target: base.target,
     ...(base.origin === undefined ? {} : { origin: base.origin }),
+    get warnings() {
+      return [base, ...parts.map(({ attachment }) => attachment)]
+        .flatMap(({ warnings }) => warnings ?? []);
+    },
     get note() {
       return base.note;
     },

@@ -17,6 +17,7 @@ import { type ElfCore, isElf, parseElfCore } from "../core/elf_core.ts";
 import { isFlattened, unflatten } from "../core/flattened.ts";
 import { KdumpBacking } from "../core/kdump.ts";
 import { isKdump } from "../core/kdump_header.ts";
+import { MissingBacking } from "../core/missing_backing.ts";
 import type { Reader } from "../core/reader.ts";
 import { ProtocolError, SourceError } from "../errors.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
@@ -50,12 +51,14 @@ export const coreSource: Source = {
 
 function attachCore(target: Target, options: AttachOptions): Attachment {
   using undo = new DisposableStack();
-  const { sys, layout } = options;
+  const { sys, layout, log, notice = log } = options;
   const file = undo.use(openFile(sys, target.what));
-  const regions = named(
-    file.label,
-    () => regionsOf(file, (length) => undo.use(reopen(sys, file, length)), options),
-  );
+  const warnings: string[] = [];
+  const warn = (text: string) => {
+    warnings.push(text);
+    notice(`${file.label}: ${text}`);
+  };
+  const regions = named(file.label, () => regionsOf(file, log, warn));
   if (regions.length === 0) {
     throw refused(target.what, "it has no memory segment with a byte in it");
   }
@@ -69,6 +72,7 @@ function attachCore(target: Target, options: AttachOptions): Attachment {
     memory,
     writable: null,
     devices,
+    warnings,
     note: layout === null ? "a dump does not say where its rings are" : "",
     async refresh() {},
     // deno-lint-ignore require-await
@@ -85,25 +89,18 @@ function openFile(sys: Sys, path: string): FileBacking {
   return new FileBacking({ sys, fd: new Fd(sys, number), length, label: path });
 }
 
-/** The file as long as its segments say: what was cut off is then unreadable, not absent. */
-function reopen(sys: Sys, file: FileBacking, length: number): FileBacking {
-  return new FileBacking({ sys, fd: file.fd, length, label: file.label });
-}
+type Tell = (text: string) => void;
 
 /** Regions of whichever form the file has. Throws ProtocolError for one that is none of them. */
-function regionsOf(
-  file: FileBacking,
-  reopen: (length: number) => FileBacking,
-  { log, notice = log }: AttachOptions,
-): Region[] {
+function regionsOf(file: FileBacking, log: Tell, warn: Tell): Region[] {
   const readInto = (offset: number, target: Uint8Array) => file.copy(offset, target).length;
   const reader: Reader = { size: file.length, label: file.label, readInto };
   if (isElf(reader)) {
     const core = parseElfCore(reader);
     log(`${reader.label}: ELF${core.bits} core, machine ${core.machine}`);
-    core.notes.forEach((note) => log(`${reader.label}: ${note}`));
+    core.notes.forEach(warn);
     if (core.process) throw refused(reader.label, "it is the core of a process, not of a guest");
-    return elfRegions(core, file, reopen);
+    return elfRegions(core, file);
   }
   const flat = isFlattened(reader);
   const dump = flat ? unflatten(reader) : reader;
@@ -114,7 +111,7 @@ function regionsOf(
   const backing = new KdumpBacking(dump);
   const { all, leftOut } = backing.pages;
   if (leftOut > 0) {
-    notice(`${reader.label}: ${leftOut} of ${all} pages were left out, and can not be read`);
+    warn(`${leftOut} of ${all} pages were left out, and can not be read`);
   }
   return kdumpRegions(backing);
 }
@@ -132,22 +129,23 @@ function refused(path: string, why: string): SourceError {
   return new SourceError("core", "read", "unsupported", `${path}: ${why}`, REMEDY);
 }
 
-function elfRegions(
-  { segments }: ElfCore,
-  file: FileBacking,
-  reopen: (length: number) => FileBacking,
-): Region[] {
-  const reach = segments.reduce((end, one) => Math.max(end, one.offset + one.fileLength), 0);
-  const backing = reach > file.length ? reopen(reach) : file;
-  return segments.map(({ address, offset, fileLength }, n) => ({
-    guest: guestAddress(address),
-    length: BigInt(fileLength),
-    backing,
-    offset,
-    access: "ro",
-    name: `segment ${n}`,
-    user: null,
-  }));
+/** None where the file has no byte of any: that is no dump any more. */
+function elfRegions({ segments, missing }: ElfCore, file: FileBacking): Region[] {
+  if (segments.length === 0) return [];
+  const present = segments.map(({ address, offset, fileLength }, n) =>
+    region({ address, length: BigInt(fileLength), backing: file, offset, name: `segment ${n}` })
+  );
+  const nothing = new MissingBacking(file.label, file.pageSize);
+  const absent = missing.map(({ address, length }) =>
+    region({ address, length, backing: nothing, offset: 0, name: "not in the file" })
+  );
+  return [...present, ...absent];
+}
+
+type Part = Pick<Region, "length" | "backing" | "offset" | "name"> & { readonly address: bigint };
+
+function region({ address, ...rest }: Part): Region {
+  return { ...rest, guest: guestAddress(address), access: "ro", user: null };
 }
 
 function kdumpRegions(backing: KdumpBacking): Region[] {

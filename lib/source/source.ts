@@ -73,6 +73,8 @@ export interface Attachment extends AsyncDisposable {
   readonly writable: WritableGuestMemory | null;
   /** Every device, also those whose rings can not be read. */
   readonly devices: readonly Device[];
+  /** What of its memory was left out or is doubtful, a sentence each; absent or empty: nothing. */
+  readonly warnings?: readonly string[];
   /** Why devices are not known, and the remedy; empty or absent where they are. */
   readonly note?: string;
   /**

@@ -7,6 +7,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { diagnoseGuest } from "../../lib/diagnose/guest.ts";
+import { readSpans } from "../../lib/dump/pieces.ts";
 import { SourceError } from "../../lib/errors.ts";
 import { parseTarget } from "../../lib/guest/target.ts";
 import { openRing } from "../../lib/ring/ring.ts";
@@ -87,17 +88,55 @@ Deno.test("core: an ELF dump cut short loses its end and nothing else", async ()
   const file = elfCore(SEGMENTS);
   const lines: string[] = [];
   await withFile(file.subarray(0, file.length - PAGE - 100), async (path) => {
-    await using guest = await attach(path, { log: (line) => lines.push(line) });
+    await using guest = await attach(path, { notice: (line) => lines.push(line) });
+    assertEquals(lines, present(guest.warnings).map((text) => `${path}: ${text}`));
     assertEquals(
       [0x1000n, 0x2000n, 0x8000n].map((at) => stateOf(guest, at)),
-      // The second page lacks its last 100 bytes, the third segment is gone.
-      ["page 1", "page undefined", "hole"],
+      // The second page lacks its last 100 bytes, the third segment all of them.
+      ["page 1", "page undefined", "unreadable ENODATA"],
     );
     const [part, rest] = guest.memory.read(0x2000n, BigInt(PAGE));
     assertEquals([part.length, rest.state, rest.length], [PAGE - 100, "unreadable", 100n]);
   });
-  assertStringIncludes(lines.join("\n"), "the file ends 0x64 bytes before it");
-  assertStringIncludes(lines.join("\n"), "past the file's end: left out");
+  assertStringIncludes(lines[0], "only the first 0xf9c are in the file, the rest is unreadable");
+  assertStringIncludes(lines[1], "is not in the file: unreadable");
+});
+
+Deno.test("core: a segment that lies hides none of the others, and all of it is told", async () => {
+  const [first, ...others] = SEGMENTS;
+  for (const lie of [{ offset: 1n << 62n }, { length: 1n << 60n }]) {
+    await withFile(elfCore([{ ...first, ...lie }, ...others]), async (path) => {
+      await using guest = await attach(path);
+      const [state, told] = "offset" in lie
+        ? ["unreadable ENODATA", /^segment 0 .* is not in the file: unreadable$/]
+        : [
+          "page 1",
+          /^segment 0 .*: only the first 0x1000 are in the file, the rest is impossible/,
+        ];
+      assertEquals(
+        [0x1000n, 0x2000n, 0x8000n].map((at) => stateOf(guest, at)),
+        [state, "page 2", "page 3"],
+      );
+      assertEquals(guest.warnings?.length, 1);
+      assertMatch(present(guest.warnings)[0], told);
+    });
+  }
+  const twice = { address: 0x1800n, bytes: page(2) };
+  await withFile(elfCore([first, twice]), async (path) => {
+    await using guest = await attach(path);
+    assertEquals(table(guest), ["1000+1000", "2000+800"]);
+    assertMatch(present(guest.warnings)[0], /overlap at 0x1800/);
+  });
+});
+
+Deno.test("core: a dump that promises more than there is costs no time to look through", async () => {
+  const vast = { address: 0x2000n, bytes: page(2), length: 1n << 51n };
+  await withFile(elfCore([SEGMENTS[0], vast]), async (path) => {
+    await using guest = await attach(path);
+    const kinds = readSpans(guest.memory, 0n, 1n << 52n, new Uint8Array(1 << 18)).take(20)
+      .map(({ kind }) => kind).toArray();
+    assertEquals(kinds, ["hole", "bytes", "bytes", "unreadable", "hole"]);
+  });
 });
 
 Deno.test("core: kdump, flattened or not, by guest address", async () => {

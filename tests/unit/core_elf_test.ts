@@ -1,6 +1,7 @@
 /** ELF cores: well-formed, cut short, and lying. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { isElf, MAX_NOTES, parseElfCore } from "../../lib/core/elf_core.ts";
+import { isElf, parseElfCore } from "../../lib/core/elf_core.ts";
+import { MAX_NOTES } from "../../lib/core/elf_segments.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import { elfCore, page, readerOf } from "../support/core_files.ts";
 
@@ -8,6 +9,13 @@ import { elfCore, page, readerOf } from "../support/core_files.ts";
 function shape(file: Uint8Array): string[] {
   return parseElfCore(readerOf(file)).segments.map(({ address, offset, fileLength }) =>
     `${address.toString(16)} at ${offset} +${fileLength}`
+  );
+}
+
+/** Memory that is promised and not there. */
+function missing(file: Uint8Array): string[] {
+  return parseElfCore(readerOf(file)).missing.map(({ address, length }) =>
+    `${address.toString(16)} +${length.toString(16)}`
   );
 }
 
@@ -91,26 +99,46 @@ Deno.test("cut at every byte: refused clearly, or what is left can be read", () 
       assertThrows(() => parseElfCore(readerOf(part)), ProtocolError);
       continue;
     }
-    const whole = shape(file).filter((_, n) => length > headers + n * 4096);
-    assertEquals(shape(part), whole, `cut at ${length}`);
-    // The length stays what the dump says: the missing end is unreadable, not absent.
+    const { segments, missing } = parseElfCore(readerOf(part));
+    // What is promised is in the file or missing: nothing is lost without a word.
+    const there = segments.reduce((sum, { fileLength }) => sum + fileLength, 0);
+    const lost = missing.reduce((sum, one) => sum + Number(one.length), 0);
+    assertEquals([there, there + lost], [length - headers, 2 * 4096], `cut at ${length}`);
     assertEquals(notes(part).length > 0, length < file.length);
   }
 });
 
-Deno.test("segments that lie are left out, and the others stay", () => {
+Deno.test("segments that lie keep what the file has of them, and the others stay", () => {
+  //  guest   0x2000    0x3000   …                       0x100000000
+  //  file    [ lie     )                                [ HIGH )
+  //  claims  [ lie ------------------------------------------------ … 2^60 )
   const lies = [
-    { address: 0x2000n, bytes: page(3), offset: 1n << 62n },
-    { address: 0x3000n, bytes: page(3), offset: 1n << 20n },
-    { address: 0xffff_ffff_ffff_f000n, bytes: page(3), length: 0x2000n },
-    { address: 0x4000n, bytes: page(3), length: 1n << 60n },
+    { lie: { offset: 1n << 62n }, kept: [], lost: ["2000 +1000"] },
+    { lie: { offset: 1n << 20n }, kept: [], lost: ["2000 +1000"] },
+    { lie: { length: 1n << 60n }, kept: ["2000 +4096"], lost: [] },
+    { lie: { length: 0xffff_ffff_ffff_ffffn }, kept: ["2000 +4096"], lost: [] },
+    { lie: { length: 0x3000n }, kept: ["2000 +4096"], lost: ["3000 +2000"] },
+    {
+      lie: { length: 0x1_0000_0000n },
+      kept: ["2000 +4096"],
+      lost: ["3000 +ffffd000", "100001000 +1000"],
+    },
   ];
-  for (const lie of lies) {
-    const file = elfCore([LOW, lie, HIGH]);
-    assertEquals(shape(file), shape(file).filter((line) => /^(0|100000000) /.test(line)));
-    assertEquals(shape(file).length, 2);
-    assertEquals(notes(file).length, 1, notes(file).join());
+  for (const { lie, kept, lost } of lies) {
+    const file = elfCore([LOW, { address: 0x2000n, bytes: page(3), ...lie }, HIGH]);
+    const found = shape(file).map((line) => line.replace(/ at [0-9]+/, ""));
+    assertEquals(found, ["0 +4096", ...kept, "100000000 +4096"]);
+    assertEquals([missing(file), notes(file).length], [lost, 1], notes(file).join());
   }
+});
+
+Deno.test("a segment that wraps past 2^64 keeps what is before, and one that no guest has nothing", () => {
+  const top = { address: 0xffff_ffff_ffff_f000n, bytes: page(3), length: 0x2000n };
+  assertEquals(shape(elfCore([LOW, top])).length, 2);
+  const far = { address: 1n << 52n, bytes: page(3), offset: 1n << 20n };
+  const file = elfCore([LOW, far]);
+  assertEquals([shape(file).length, missing(file)], [1, []]);
+  assertEquals(notes(file).length, 1);
 });
 
 Deno.test("of segments that overlap the one that starts later keeps what is its own", () => {
@@ -139,7 +167,8 @@ Deno.test("a segment that another hides to its last byte is none", () => {
 
 Deno.test("notes have an end, whatever the file", () => {
   const many = Array.from({ length: 1000 }, () => ({ ...LOW, offset: 1n << 40n }));
-  assertEquals(notes(elfCore(many)).length, MAX_NOTES);
+  const told = notes(elfCore(many));
+  assertEquals([told.length, told.at(-1)], [MAX_NOTES + 1, "and 984 more like these"]);
 });
 
 Deno.test("the core of a process is told from that of a guest", () => {
