@@ -83,7 +83,8 @@ function attachCore(target: Target, options: AttachOptions): Attachment {
 }
 
 function openFile(sys: Sys, path: string): FileBacking {
-  const file = { sys, scheme: "core", path, write: false };
+  const emptyRemedy = `an empty file is no dump: ${REMEDY}`;
+  const file = { sys, scheme: "core", path, write: false, emptyRemedy };
   const length = hostFileSize(file);
   const number = told(file, "open", () => sys.open(path, O_RDONLY | O_NONBLOCK));
   return new FileBacking({ sys, fd: new Fd(sys, number), length, label: path });

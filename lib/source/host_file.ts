@@ -37,6 +37,8 @@ export interface HostFile {
   /** For people; default the path. */
   readonly label?: string;
   readonly write: boolean;
+  /** What to do about a file without a byte; default to wait for its owner, as with a guest's RAM. */
+  readonly emptyRemedy?: string;
 }
 
 /**
@@ -74,7 +76,8 @@ export function readHostText(sys: Sys, scheme: string, path: string, limit: numb
   return told(file, "read", () => sys.readText(path, limit));
 }
 
-function checkFile({ scheme, path: name, label: path = name }: HostFile, stat: FileStat): void {
+function checkFile(file: HostFile, stat: FileStat): void {
+  const { scheme, label: path = file.path } = file;
   const type = stat.mode & S_IFMT;
   if (type !== S_IFREG) {
     const text = `${path} is ${KINDS[type] ?? "no regular file"}`;
@@ -82,7 +85,8 @@ function checkFile({ scheme, path: name, label: path = name }: HostFile, stat: F
   }
   if (stat.size === 0) {
     const text = `${path} is empty`;
-    throw new SourceError(scheme, "open", "unsupported", text, "wait until its owner has sized it");
+    const remedy = file.emptyRemedy ?? "wait until its owner has sized it";
+    throw new SourceError(scheme, "open", "unsupported", text, remedy);
   }
 }
 

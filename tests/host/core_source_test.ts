@@ -229,6 +229,7 @@ Deno.test("core: what is no dump of a guest says what would be", async () => {
   assertStringIncludes(write.message, "nothing runs on what would be written");
   const empty = await refusal(new Uint8Array(0));
   assertStringIncludes(empty.message, "is empty");
+  assertStringIncludes(empty.remedy, "an empty file is no dump: make one by dump-guest-memory");
 });
 
 Deno.test("core: a path that is not there, and one that is a folder", async () => {
