@@ -37,7 +37,6 @@ export async function findCarved(
   const start = performance.now();
   const carving = await scan(context, attachment);
   const rings = carving.rings.filter(({ score }) => score >= options.minScore);
-  const { memory } = attachment;
   const place = guestTarget(attachment.target);
   const milliseconds = performance.now() - start;
   const report: CarveReport = { target: place, carving, rings, attachment, milliseconds };
@@ -46,7 +45,7 @@ export async function findCarved(
     await context.print(options.plain ? carvePlain(report) : carveText(report, widthOf(context)));
   }
   if (options.output !== undefined) {
-    const text = new TextEncoder().encode(carvedLayout(place, memory, rings));
+    const text = new TextEncoder().encode(carvedLayout(place, attachment, rings));
     // deno-lint-ignore require-await
     await writeFile(options.output, async (file) => file.append(text));
   }

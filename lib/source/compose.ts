@@ -63,6 +63,9 @@ export async function composed(base: Attachment, options: ComposeOptions): Promi
   return {
     target: base.target,
     ...(base.origin === undefined ? {} : { origin: base.origin }),
+    get layoutMemory() {
+      return base.layoutMemory ?? [];
+    },
     get warnings() {
       return [base, ...parts.map(({ attachment }) => attachment)]
         .flatMap(({ warnings }) => warnings ?? []);

@@ -27,6 +27,8 @@ export interface LayoutAttachmentOptions {
   /** Reads the layout, at attach and at each refresh; the same object where it has not changed. */
   readonly load: () => Layout;
   readonly open: OpenBytes;
+  /** What is doubtful about it; see `Attachment.warnings`. */
+  readonly warnings?: readonly string[];
   /** What else is to be disposed with the attachment, or at once if attaching fails. */
   readonly resources?: DisposableStack;
 }
@@ -53,6 +55,10 @@ export function attachLayout(options: LayoutAttachmentOptions): Attachment {
       const { memory } = held.now;
       return memory instanceof WritableGuestMemory ? memory : null;
     },
+    get layoutMemory() {
+      return layout.memory;
+    },
+    warnings: options.warnings ?? [],
     get devices() {
       return devices;
     },

@@ -10,6 +10,7 @@ import type { Target } from "../guest/target.ts";
 import type { Kick, KickSide } from "../kick/kick.ts";
 import type { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
 import type { RegionTable } from "../memory/region_table.ts";
+import type { LayoutMemory } from "./layout.ts";
 import type { Holder } from "../session/holder.ts";
 
 /** What the caller of attach wants. */
@@ -69,6 +70,12 @@ export interface Attachment extends AsyncDisposable {
    * read until the refresh after.
    */
   readonly memory: GuestMemory;
+  /**
+   * How a layout names this memory, where it is that of a process or domain: see `layout.ts`.
+   *
+   * @internal
+   */
+  readonly layoutMemory?: readonly LayoutMemory[];
   /** null unless attached with `write`. */
   readonly writable: WritableGuestMemory | null;
   /** Every device, also those whose rings can not be read. */

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { arpPacket, blkHeader, carveMemory, SIZE, workRing } from "../support/carve_guest.ts";
 import { guestmem, temporaryFolder } from "../support/cli.ts";
 import { elfCore } from "../support/core_files.ts";
+import { startDemoCommand } from "../support/demo_command.ts";
 
 /** A dump of a guest with a disk, a network device and a console that says something nasty. */
 async function writeDump(path: string): Promise<void> {
@@ -97,6 +98,19 @@ Deno.test("find --carve: JSON, plain lines, and the least score", async () => {
   );
   assertEquals([none.code, none.out], [0, ""]);
   assertStringIncludes(none.err, "3 rings below --min-score not shown");
+});
+
+Deno.test("find --carve: the layout of a process's rings names its memory, and works as told", async () => {
+  await using folder = await temporaryFolder();
+  const layout = `${folder.path}/rings.json`;
+  await using demo = await startDemoCommand();
+  const found = await guestmem(["find", "--carve", demo.target, "-o", layout]);
+  assertEquals(found.code, 0, found.err);
+  const told = /try guestmem (dump ring \S+ --layout \S+)/.exec(found.err);
+  const ring = await guestmem((told?.[1] ?? "").split(" "));
+  assertEquals([ring.code, ring.err], [0, ""]);
+  assertMatch(ring.out, /^proc:[0-9]+\/\S+ +virtio-/);
+  assertStringIncludes(ring.out, " entries, features ");
 });
 
 Deno.test("find --carve: wrong use and a dump that is not there", async () => {

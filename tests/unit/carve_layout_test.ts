@@ -44,7 +44,7 @@ for (const layout of ["packed", 64, 4096] as const) {
       "net1:1 tx0",
       "ring0:0 queue0",
     ]);
-    const text = carvedLayout("core:vm.dump", memory, rings);
+    const text = carvedLayout("core:vm.dump", { memory }, rings);
     const devices = layoutDevices(parseLayout(text), null);
     const again = devices.flatMap(({ name, type, queues }) =>
       queues.map(({ index, ring }) => [name, type, index, ring])
@@ -61,7 +61,7 @@ for (const layout of ["packed", 64, 4096] as const) {
 
 Deno.test("a layout without rings is one that says so", () => {
   const memory = carveMemory();
-  const layout = parseLayout(carvedLayout("core:vm.dump", memory, []));
+  const layout = parseLayout(carvedLayout("core:vm.dump", { memory }, []));
   assertEquals([layout.devices, layout.memory.map(({ gpa, size }) => [gpa, size])], [
     [],
     [[0n, 0x80_0000n], [0x1_0000_0000n, 0x80_0000n]],
