@@ -33,7 +33,10 @@ export async function findCarved(
   target: string,
   options: CarveFlags,
 ): Promise<void> {
-  await using attachment = await openTarget(target, openOptions(context, options));
+  await using attachment = await openTarget(target, {
+    ...openOptions(context, options),
+    guess: true,
+  });
   const start = performance.now();
   const carving = await scan(context, attachment);
   const rings = carving.rings.filter(({ score }) => score >= options.minScore);

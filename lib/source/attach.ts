@@ -28,6 +28,8 @@ export interface OpenOptions {
   readonly log?: (line: string) => void;
   /** Default: what `log` gets. See `AttachOptions.notice`. */
   readonly notice?: (line: string) => void;
+  /** See `AttachOptions.guess`. */
+  readonly guess?: boolean;
   /** Memory of other targets to put in: `GPA=TARGET[:OFFSET+LENGTH][:ro|rw]`, see `compose.ts`. */
   readonly add?: readonly string[];
   /** What is added may take the place of memory that is there. Default false. */
@@ -54,7 +56,7 @@ export async function openTarget(text: string, options: OpenOptions = {}): Promi
   const additions = (options.add ?? []).map(addition);
   const base = await openOne(text, options);
   const open = (target: string, write: boolean) =>
-    openOne(target, { ...options, write, layout: null, part: null });
+    openOne(target, { ...options, write, layout: null, part: null, guess: false });
   const replace = options.replace ?? false;
   const whole = additions.length === 0 ? base : await composed(base, { additions, replace, open });
   if (options.log !== undefined) tellBackings(whole, options.log);
@@ -138,8 +140,9 @@ function addition(text: string): Addition {
 
 function complete(options: OpenOptions): AttachOptions {
   const { write = false, layout = null, signal = null, log = () => {}, session = null } = options;
-  const { part = null, notice = log } = options;
-  return { sys: options.sys ?? openSys(), write, layout, part, signal, log, notice, session };
+  const { part = null, notice = log, guess = false } = options;
+  const sys = options.sys ?? openSys();
+  return { sys, write, layout, part, guess, signal, log, notice, session };
 }
 
 function parsed(text: string, sys: Sys): Target {

@@ -14,6 +14,7 @@ import { LAYOUT_LIMIT } from "./file.ts";
 import { readHostText, refused } from "./host_file.ts";
 import { type Layout, layoutDevices, layoutParser, parseLayout } from "./layout.ts";
 import { attachLayout } from "./layout_memory.ts";
+import { GUESSED, guessLayout } from "./proc_guess.ts";
 import { openProcessBytes } from "./proc_memory.ts";
 import {
   publishedField,
@@ -22,6 +23,9 @@ import {
   readPublished,
 } from "./published.ts";
 import type { Attachment, AttachOptions, Guest, Source, Target } from "./source.ts";
+
+const GIVE_LAYOUT =
+  "give a --layout FILE whose memory entries are a memfd, an fd or an address of it";
 
 /** Kinds of layouts whose guests other schemes list: those of taps. */
 const NOT_OURS = new Set<unknown>(["tap", "sink"]);
@@ -45,19 +49,42 @@ function parseWhat({ what }: Target): { pid: number; name: string | null } {
 }
 
 function attachProcess(target: Target, options: AttachOptions): Attachment {
-  const { sys, write, layout, log } = options;
+  const { sys, write, layout, log, notice = log } = options;
   const { pid, name } = parseWhat(target);
   using undo = new DisposableStack();
   const alive = livenessOf(sys, pid, undo);
   const parse = layoutParser();
+  const guess = options.guess === true && layout === null && name === null &&
+    published(sys, pid).length === 0;
+  const guessed = guess ? guessedLayout(sys, pid) : null;
+  const warnings = guessed === null ? [] : [GUESSED];
+  warnings.forEach(notice);
   const load = () => {
     alive();
+    if (guessed !== null) return guessed;
     if (layout === null) return parse(chosen(sys, pid, name).text);
     return parse(readHostText(sys, "proc", layout, LAYOUT_LIMIT));
   };
   const open = openProcessBytes({ sys, pid, write, layout, log });
   const resources = undo.move();
-  return attachLayout({ target, write, name: `process ${pid}`, pid, load, open, resources });
+  const label = `process ${pid}`;
+  return attachLayout({ target, write, name: label, pid, load, open, warnings, resources });
+}
+
+/** Throws where nothing in the process could be a guest's memory. */
+function guessedLayout(sys: Sys, pid: number): Layout {
+  const layout = looked(() => guessLayout(sys, pid));
+  if (layout.memory.length > 0) return layout;
+  const text = `process ${pid} publishes no layout and maps nothing that is as large as RAM`;
+  throw new SourceError("proc", "guess memory", "unsupported", text, GIVE_LAYOUT);
+}
+
+function looked<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw refused("proc", "read maps", error);
+  }
 }
 
 /** Throws where the process has ended since: a pidfd does not pass on to whoever gets the pid next. */
@@ -107,8 +134,7 @@ function nothingPublished(sys: Sys, pid: number): SourceError {
     throw refusal;
   }
   const text = `process ${pid} publishes no layout: no memfd "guestmem-layout" among its fds`;
-  const remedy = "give a --layout FILE whose memory entries are a memfd, an fd or an address of it";
-  return new SourceError("proc", "read layout", "unsupported", text, remedy);
+  return new SourceError("proc", "read layout", "unsupported", text, GIVE_LAYOUT);
 }
 
 /** The newest layout of each name. */

@@ -20,6 +20,8 @@ export interface MapsEntry {
   readonly end: bigint;
   readonly readable: boolean;
   readonly writable: boolean;
+  /** Code, such as a translator makes. */
+  readonly executable: boolean;
   /** MAP_SHARED: what is in the file is what the process sees. */
   readonly shared: boolean;
   /** Offset of `start` in the file, in bytes. */
@@ -46,7 +48,7 @@ export interface Stretch {
 const ENTRY_LIMIT = 1 << 20;
 
 const LINE =
-  /^([0-9a-f]+)-([0-9a-f]+) ([r-])([w-])[x-]([sp]) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) ([0-9]+) *(.*)$/;
+  /^([0-9a-f]+)-([0-9a-f]+) ([r-])([w-])([x-])([sp]) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) ([0-9]+) *(.*)$/;
 
 /** Parses the content of /proc/PID/maps. Lines of another form are left out. */
 export function parseMaps(text: string): MapsEntry[] {
@@ -59,17 +61,18 @@ export function parseMaps(text: string): MapsEntry[] {
 }
 
 function entryOf(match: RegExpExecArray): MapsEntry {
-  const inode = Number(match[9]);
-  const file = { major: parseInt(match[7], 16), minor: parseInt(match[8], 16), inode };
+  const inode = Number(match[10]);
+  const file = { major: parseInt(match[8], 16), minor: parseInt(match[9], 16), inode };
   return {
     start: BigInt("0x" + match[1]),
     end: BigInt("0x" + match[2]),
     readable: match[3] === "r",
     writable: match[4] === "w",
-    shared: match[5] === "s",
-    offset: parseInt(match[6], 16),
+    executable: match[5] === "x",
+    shared: match[6] === "s",
+    offset: parseInt(match[7], 16),
     file: inode === 0 ? null : file,
-    path: match[10],
+    path: match[11],
   };
 }
 

@@ -27,6 +27,8 @@ export interface AttachOptions {
   readonly layout: string | null;
   /** Of a Xen domain these grants or frames alone, mapped until the end. Absent or null: its memory. */
   readonly part?: DomainPart | null;
+  /** For a scan alone: where a process does not say where its memory is, guess. Absent: false. */
+  readonly guess?: boolean;
   /** Ends slow work: a silent monitor, a large scan. */
   readonly signal: AbortSignal | null;
   /** `--verbose`: which path was taken and why. */

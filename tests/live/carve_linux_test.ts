@@ -4,17 +4,20 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { carve, type Carving } from "../../lib/carve/carve.ts";
 import type { NamedRing } from "../../lib/carve/names.ts";
 import type { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import type { RingConfig } from "../../lib/ring/config.ts";
 import { coreSource } from "../../lib/source/core.ts";
+import { procSource } from "../../lib/source/proc.ts";
 import type { Attachment } from "../../lib/source/source.ts";
+import { guestmem } from "../support/cli.ts";
 import { dumpGuest } from "../support/dump_guest.ts";
 import { sys } from "../support/host.ts";
 import {
   type GuestOptions,
+  type LinuxGuest,
   linuxGuestMissing,
   liveTest,
   startLinuxGuest,
@@ -109,6 +112,20 @@ function checkTypes(what: string, { rings }: Carving, told: readonly Told[]): vo
   }
 }
 
+/** The command line of a process, and the one that it says to type next. */
+async function checkCommands({ pid, directory }: LinuxGuest): Promise<void> {
+  const layout = `${directory}/rings.json`;
+  const found = await guestmem(["find", "--carve", `proc:${pid}`, "-o", layout]);
+  assertEquals(found.code, 0, found.err);
+  assertStringIncludes(found.err, "guest addresses are guessed");
+  const { warnings } = JSON.parse(await Deno.readTextFile(layout));
+  assertStringIncludes(warnings[0], "guest addresses are guessed");
+  const next = present(/try guestmem (dump ring \S+ --layout \S+)/.exec(found.err))[1];
+  const ring = await guestmem(next.split(" "));
+  assertEquals(ring.code, 0, ring.err);
+  assertStringIncludes(ring.out, " entries, features ");
+}
+
 const VARIANTS: { name: string; options: GuestOptions }[] = [
   { name: "split, virtio-pci", options: {} },
   { name: "packed, virtio-pci", options: { packed: true } },
@@ -130,6 +147,16 @@ for (const { name, options } of VARIANTS) {
     console.log(`${name}: ${seconds.toFixed(2)} s, ${rate.toFixed(2)} GiB/s`);
     compare(`${name}, live`, carving, told);
     checkTypes(`${name}, live`, carving, told);
+
+    // As a process of which nothing is known: addresses are guessed from its mappings.
+    await using process = await procSource.attach(
+      { scheme: "proc", what: `${guest.pid}`, device: null, queue: null, text: "" },
+      { ...attachOptions(), guess: true },
+    );
+    const guessed = run(process.memory).carving;
+    compare(`${name}, by process`, guessed, told);
+    checkTypes(`${name}, by process`, guessed, told);
+    await checkCommands(guest);
 
     const path = `${guest.directory}/vm.dump`;
     await dumpGuest(present(live.monitor), path);

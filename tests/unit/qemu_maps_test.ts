@@ -23,6 +23,7 @@ Deno.test("maps: fields of real lines", () => {
     end: 0x7f2827fff000n,
     readable: true,
     writable: true,
+    executable: false,
     shared: true,
     offset: 0,
     file: { major: 0, minor: 1, inode: 1394 },
