@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { carve, type Carving, extentOf } from "../../lib/carve/carve.ts";
+import { carve, type Carving } from "../../lib/carve/carve.ts";
 import { carvedLayout } from "../../lib/carve/layout.ts";
 import { writeFile } from "../../lib/dump/raw_file.ts";
 import { breathe } from "../../lib/dump/replace_file.ts";
@@ -56,14 +56,13 @@ export async function findCarved(
 }
 
 async function scan(context: Context, { memory }: Attachment): Promise<Carving> {
-  const { start, end } = extentOf(memory);
-  return await withProgress(context, "carve", end - start, async (progress) => {
+  return await withProgress(context, "carve", memory.table.size, async (progress) => {
     const steps = carve(memory);
     for (let n = 1;; n++) {
       const step = steps.next();
       if (step.done) return step.value;
       if (n % STEPS !== 0) continue;
-      progress(step.value.reached - start);
+      progress(step.value.behind);
       await breathe(context.signal);
     }
   });

@@ -13,7 +13,7 @@
  */
 import { readSpans, type Span } from "../dump/pieces.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { regionEnd } from "../memory/region.ts";
+import { type Region, regionEnd } from "../memory/region.ts";
 import { apart, areaRanges, Candidates, type Range, type Shape } from "./candidates.ts";
 import { EventPages } from "./event_areas.ts";
 import { bareRing, foundPacked, type FoundRing, foundSplit } from "./found_ring.ts";
@@ -32,8 +32,8 @@ const MAX_RINGS = 1024;
 
 /** How far a scan has come. */
 export interface CarveProgress {
-  /** Guest address before which everything was looked at. */
-  readonly reached: bigint;
+  /** Bytes of memory that were looked at; between regions is none. */
+  readonly behind: bigint;
 }
 
 /** What a scan found. */
@@ -49,11 +49,21 @@ export interface Carving {
 }
 
 /** [start, end) of the addresses that a table has. */
-export function extentOf({ table: { regions } }: GuestMemory): { start: bigint; end: bigint } {
+function extentOf({ table: { regions } }: GuestMemory): { start: bigint; end: bigint } {
   const last = regions.at(-1);
   return last === undefined
     ? { start: 0n, end: 0n }
     : { start: regions[0].guest, end: regionEnd(last) };
+}
+
+/** Bytes of the regions before an address; to be asked for ascending addresses. */
+function memoryBehind(regions: readonly Region[]): (address: bigint) => bigint {
+  let [n, whole] = [0, 0n];
+  return (address) => {
+    while (n < regions.length && regionEnd(regions[n]) <= address) whole += regions[n++].length;
+    const started = n < regions.length && regions[n].guest < address;
+    return started ? whole + address - regions[n].guest : whole;
+  };
 }
 
 /**
@@ -64,16 +74,17 @@ export function* carve(memory: GuestMemory): Generator<CarveProgress, Carving> {
   const look = new Look(memory);
   const scan = new Scan(look);
   const { start, end } = extentOf(memory);
+  const behind = memoryBehind(memory.table.regions);
   for (const span of readSpans(memory, start, end - start, new Uint8Array(CHUNK))) {
     scan.take(span);
-    yield { reached: span.address + span.length };
+    yield { behind: behind(span.address + span.length) };
   }
   const shapes = scan.candidates.settle();
   const rings: FoundRing[] = [];
   for (const read of readers(look, scan.events, shapes.slice(0, MAX_RINGS))) {
     const ring = read();
     if (ring.score > 0) rings.push(ring);
-    yield { reached: end };
+    yield { behind: memory.table.size };
   }
   const { scanned, unreadable, candidates } = scan;
   const skipped = scan.skipped + candidates.dropped + Math.max(0, shapes.length - MAX_RINGS);

@@ -166,12 +166,11 @@ function segmentsOf(memory: WritableGuestMemory, { out, room = [], cut = [] }: R
 /** Runs a scan to its end. `between` is called once, when all memory was read. */
 export function carveAll(memory: GuestMemory, between: () => void = () => {}): Carving {
   const steps = carve(memory);
-  const end = memory.table.regions.at(-1)!;
   let waiting = true;
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
-    if (waiting && step.value.reached === end.guest + end.length) {
+    if (waiting && step.value.behind === memory.table.size) {
       waiting = false;
       between();
     }

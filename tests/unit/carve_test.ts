@@ -1,6 +1,7 @@
 /** Rings found in drawn memory: of every format, size and alignment, and nothing in noise. */
 import { assert, assertEquals } from "@std/assert";
 import { guestAddress } from "../../lib/address.ts";
+import { carve } from "../../lib/carve/carve.ts";
 import { WritableGuestMemory } from "../../lib/memory/guest_memory.ts";
 import {
   altered,
@@ -28,6 +29,17 @@ function readSectors(ring: WorkedRing, count: number, first = 8, indirect = fals
     ring.run({ out: blkHeader(0, first + n), room: [512, 1], answer }, indirect);
   }
 }
+
+Deno.test("progress counts memory, not the addresses between regions", () => {
+  //  0        8 MiB        4 GiB      4 GiB + 8 MiB
+  //  [ low    )            [ high     )
+  const memory = carveMemory();
+  memory.write(0x1000n, new Uint8Array([1]));
+  memory.write(HIGH, new Uint8Array([1]));
+  const steps = [...carve(memory)].map(({ behind }) => Number(behind));
+  assertEquals(steps, steps.toSorted((a, b) => a - b));
+  assertEquals([steps[0] <= SIZE / 2, steps.includes(SIZE / 2), steps.at(-1)], [true, true, SIZE]);
+});
 
 const LAYOUTS = ["packed", 64, 4096] as const;
 
