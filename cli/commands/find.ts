@@ -32,7 +32,8 @@ said on stderr. Nothing found is no error.
 With --carve the memory of one target is scanned for virtqueues, with no monitor, no symbols and no
 layout: a dump, a RAM file, a live guest of any VMM. The score says how sure each find is, from 0 to
 1: "certain" from 0.88 on, "likely" from 0.6, "possible" below. DEVICE and QUEUE are told by the
-requests in the ring. Not to be found are rings that were never used, rings behind an IOMMU, and
+requests in the ring. What memory does not prove is marked: a "?" behind a size that is guessed, and
+what else is a guess in NOTE. Not to be found are rings that were never used, rings behind an IOMMU, and
 those that do not begin at a page.
 
   $ guestmem find --carve core:vm.dump -o rings.json

@@ -125,6 +125,7 @@ function ringEntry(report: CarveReport, ring: NamedRing): Record<string, unknown
     format: config.format,
     size: config.size,
     sizeKnown: ring.sizeKnown,
+    usedKnown: ring.usedKnown,
     eventsKnown: ring.eventsKnown,
     descriptorArea: config.descriptor,
     driverArea: config.driver,

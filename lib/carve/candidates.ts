@@ -6,7 +6,13 @@
 import { areaShapes } from "../ring/spec.ts";
 import type { Look } from "./look.ts";
 import { type PackedShape, packedShape } from "./packed_shape.ts";
-import { EVENT_BITS, type SplitShape, splitShapes, USED_ALIGNMENTS } from "./split_shape.ts";
+import {
+  EVENT_BITS,
+  type SplitShape,
+  splitShapes,
+  USED_ALIGNMENTS,
+  usedAfter,
+} from "./split_shape.ts";
 
 /** Candidates that are kept: no guest has more queues, and a hostile one gains nothing. */
 const MAX_CANDIDATES = 4096;
@@ -100,9 +106,7 @@ function reading(page: Page, alignment: number): Shape {
     size === best.size && used === 0 && bits >= best.bits - EVENT_BITS
   );
   const placed = (align: number) =>
-    alike.find(({ descriptor, size, device }) =>
-      device === Math.ceil((descriptor + 18 * size + 6) / align) * align
-    );
+    alike.find(({ driver, size, device }) => device === usedAfter(driver, size, align));
   return { format: "split", shape: placed(alignment) ?? placed(USED_ALIGNMENTS[0]) ?? best };
 }
 

@@ -22,8 +22,13 @@ import { type Readings, stalePacked } from "./stale_packed.ts";
 /** A ring that was found. */
 export interface FoundRing {
   readonly config: RingConfig;
-  /** False where a packed ring in its first lap does not tell its size: it is at least so large. */
+  /**
+   * False where a packed ring in its first lap does not tell its size: it is at least so large. Of a
+   * split ring false where only the distance of its areas tells it, or not even that.
+   */
   readonly sizeKnown: boolean;
+  /** False where the used ring of a split ring is empty, and could stand elsewhere. */
+  readonly usedKnown: boolean;
   /** False where something stands in for an event area of a packed ring: see `event_areas.ts`. */
   readonly eventsKnown: boolean;
   /** 0 to 1: see `evidence.ts`. */
@@ -69,7 +74,15 @@ export function foundSplit(look: Look, shape: SplitShape): FoundRing {
   const moved = movedSplit(shape, ring);
   const readings = samplesOf(look.memory, snapshot).map((sample) => [sample]);
   const base = { look, config, snapshot, readings, moved, evidence: shape.evidence };
-  const found = { ...judged(base), sizeKnown: true, eventsKnown: true };
+  const { sizeKnown } = shape;
+  const usedKnown = shape.used !== 0;
+  const plain = judged(base);
+  const notes = [
+    ...(sizeKnown ? [] : ["size guessed"]),
+    ...(usedKnown ? [] : ["used ring not found"]),
+    ...plain.notes,
+  ];
+  const found = { ...plain, sizeKnown, usedKnown, eventsKnown: true, notes };
   if (!record || moved || snapshot.inFlight > 0) return found;
   const score = found.score * LEFT_BEHIND;
   const note = "SeaBIOS drove it, and it is at rest: probably left behind";
@@ -128,7 +141,8 @@ export function foundPacked(look: Look, shape: PackedShape, areas: EventAreas): 
       : [areas.known === 0 ? "event areas not found" : "one event area not found"]),
     ...found.notes,
   ];
-  return { ...found, notes, sizeKnown: shape.sizeKnown, eventsKnown: areas.known === 2 };
+  const { sizeKnown } = shape;
+  return { ...found, notes, sizeKnown, usedKnown: true, eventsKnown: areas.known === 2 };
 }
 
 interface Judgement {
@@ -142,7 +156,7 @@ interface Judgement {
 
 function judged(
   { look, config, snapshot, readings, moved, evidence }: Judgement,
-): Omit<FoundRing, "sizeKnown" | "eventsKnown"> {
+): Omit<FoundRing, "sizeKnown" | "usedKnown" | "eventsKnown"> {
   const requests = guess(readings, look);
   const codes = [...new Set(snapshot.findings.map(({ code }) => code))];
   const sound = readings.filter(([one]) => one.fresh && one.chain.findings.length === 0).length;

@@ -20,12 +20,20 @@ import { addressAt, type Look } from "./look.ts";
 /** Alignments of the used ring, the commonest first: where nothing tells, the first one counts. */
 export const USED_ALIGNMENTS = [64, 4096, 128, 256, 4] as const;
 
+/** Larger rings no VMM in use offers: QEMU's VIRTQUEUE_MAX_SIZE. */
+const USUAL_SIZE = 1024;
+
+/** How the agreement of the two rings is told. */
+const SAME_ORDER = "used elements in the order of the heads";
+
 /** What an event index near the other side's index weighs. */
 export const EVENT_BITS = 6;
 
 /** One way to take a page for a ring. */
 export interface SplitShape {
   readonly size: number;
+  /** False where nothing stands in the upper half of so large a ring, and its used ring is empty. */
+  readonly sizeKnown: boolean;
   readonly descriptor: number;
   readonly driver: number;
   readonly device: number;
@@ -46,13 +54,15 @@ interface Table {
   readonly bad: number;
   /** Unused descriptors that are linked as a list of free ones. */
   readonly linked: number;
+  /** Index behind the last descriptor that is described or linked. */
+  readonly top: number;
 }
 
 /** Every way to take the page at `address` for a split ring; mostly none. */
 export function splitShapes(look: Look, address: number): SplitShape[] {
   const shapes: SplitShape[] = [];
   let words = new Uint32Array(0);
-  let [described, bad, linked] = [0, 0, 0];
+  let [described, bad, linked, top] = [0, 0, 0, 0];
   for (let size = 1; size <= MAX_QUEUE_SIZE; size *= 2) {
     if (words.length < size * 4) {
       const bytes = look.bytes(address, Math.max(size * 16, 4096));
@@ -64,10 +74,13 @@ export function splitShapes(look: Look, address: number): SplitShape[] {
       if (kind === "described") described++;
       else if (kind === "bad") bad++;
       else if (kind === "linked") linked++;
+      if (kind === "described" || kind === "linked") top = index + 1;
     }
     // The table of a larger ring begins with this one: it can not become better.
     if (bad > tolerated(size)) break;
-    if (size > 1) shapes.push(...areas(look, address, size, { words, described, bad, linked }));
+    if (size > 1) {
+      shapes.push(...areas(look, address, size, { words, described, bad, linked, top }));
+    }
   }
   return shapes;
 }
@@ -109,10 +122,9 @@ function areas(look: Look, descriptor: number, size: number, table: Table): Spli
   const available = new Uint16Array(bytes.buffer);
   const wild = available.subarray(2, 2 + size).filter((entry) => entry >= size).length;
   if (wild > tolerated(size)) return [];
-  const end = driver + bytes.length;
   const seen = new Set<number>();
   return [...USED_ALIGNMENTS].sort((a, b) => a - b).flatMap((alignment) => {
-    const device = Math.ceil(end / alignment) * alignment;
+    const device = usedAfter(driver, size, alignment);
     if (seen.has(device)) return [];
     seen.add(device);
     const shape = usedRing(look, { size, descriptor, driver, device, alignment }, available, table);
@@ -154,7 +166,50 @@ function usedRing(
   ];
   const eventIndex = events.length > 0;
   const index = { available: offered.index, used: head.index };
-  return { ...place, ...index, eventIndex, evidence, bits: bitsOf(evidence) };
+  const least = leastSize(available, table, outstanding);
+  const told = toldByUsed(place, index, evidence);
+  const shape = { ...place, ...index, eventIndex, evidence, bits: bitsOf(evidence) };
+  return { ...shape, ...believed(place, least, told) };
+}
+
+/** The smallest size in which everything has its place that was seen of a ring. */
+function leastSize(available: Uint16Array, table: Table, outstanding: number): number {
+  const entries = available.subarray(2, -1);
+  const slots = entries.findLastIndex((entry) => entry !== 0) + 1;
+  const heads = entries.reduce((most, entry) => Math.max(most, entry + 1), 0);
+  const needed = Math.max(2, table.top, slots, Math.min(heads, entries.length), outstanding);
+  return 2 ** Math.ceil(Math.log2(needed));
+}
+
+/** Whether the used ring was found, which stands where the size puts it. */
+function toldByUsed(
+  { size }: Place,
+  { available, used }: { readonly available: number; readonly used: number },
+  evidence: readonly Evidence[],
+): boolean {
+  if (used === 0) return false;
+  return size <= USUAL_SIZE || available === used ||
+    evidence.some(({ text }) => text.endsWith(SAME_ORDER));
+}
+
+/**
+ * The areas of one block tell the size by their distance. Where nothing else does it is a guess, and
+ * of a size that nobody uses a bad one: then the areas were allocated apart.
+ */
+function believed(
+  place: Place,
+  least: number,
+  told: boolean,
+): Pick<SplitShape, "size" | "sizeKnown" | "device"> {
+  const { size, driver, device, alignment } = place;
+  if (told || least >= size) return { size, sizeKnown: true, device };
+  if (size <= USUAL_SIZE) return { size, sizeKnown: false, device };
+  return { size: least, sizeKnown: false, device: usedAfter(driver, least, alignment) };
+}
+
+/** Where the used ring is that stands behind the available one. */
+export function usedAfter(driver: number, size: number, alignment: number): number {
+  return Math.ceil((driver + AVAIL.RING + 2 * size + 2) / alignment) * alignment;
 }
 
 /** Two 16-bit numbers that differ by no more than the size. */
@@ -174,7 +229,7 @@ function agreement(available: Uint16Array, used: DataView, size: number): Eviden
   const lengths = count(size, (n) => used.getUint32(8 + 8 * n, true) !== 0);
   return [
     ...counted(heads, 0.75, 9, "heads within the table"),
-    ...counted(same, 2, 14, "used elements in the order of the heads"),
+    ...counted(same, 2, 14, SAME_ORDER),
     ...counted(lengths, 0.25, 2, "used lengths"),
   ];
 }

@@ -287,6 +287,33 @@ Deno.test("a guest made to look like rings everywhere costs no more than a bound
   assert(rings.length <= 1024);
 });
 
+Deno.test("split areas that were allocated apart: the least size that explains them, and a guess", () => {
+  //  0x100000       0x101000             0x180000
+  //  [ 256 entries  )   …   nothing      [ available )   and a used ring anywhere
+  const { memory, config } = image("split_256_chain3");
+  const found = foundAt(carveAll(memory), config.descriptor);
+  assertEquals([found.config.size, found.config.driver], [256, config.driver]);
+  assertEquals([found.sizeKnown, found.usedKnown], [false, false]);
+  assertEquals(found.notes, ["size guessed", "used ring not found"]);
+});
+
+Deno.test("split areas in one block tell the size; whether anything else does is told, too", () => {
+  const place: RingPlace = { layout: 64, size: 256, descriptor: PLACE };
+  const fresh = carveMemory();
+  const waiting = workRing(fresh, place);
+  for (let n = 0; n < 4; n++) waiting.post({ out: blkHeader(0, n), room: [512, 1] });
+  const guessed = foundAt(carveAll(fresh), PLACE);
+  assertEquals(
+    [guessed.config.size, guessed.sizeKnown, guessed.usedKnown],
+    [256, false, false],
+  );
+  assertEquals(guessed.config.device, waiting.config.device);
+  const used = carveMemory();
+  readSectors(workRing(used, place), 4);
+  const known = foundAt(carveAll(used), PLACE);
+  assertEquals([known.config.size, known.sizeKnown, known.usedKnown], [256, true, true]);
+});
+
 for (const name of ["dpdk_snap_split_q0", "dpdk_snap_packed_q0"]) {
   Deno.test(`a live ring of DPDK, recorded: ${name}`, () => {
     const { memory, config } = image(name);
