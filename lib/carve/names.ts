@@ -32,7 +32,25 @@ export function nameRings(rings: readonly FoundRing[]): NamedRing[] {
     devices.set(kind, list);
     names.set(ring, `${kind.replace(/[^a-z0-9]/g, "")}${place(list, ring)}`);
   }
-  return rings.map((ring) => named(ring, names.get(ring) as string));
+  const alike = rings.filter(takesInput);
+  return rings.map((ring) => {
+    const one = named(ring, names.get(ring) as string);
+    return alike.length > 1 && alike.includes(ring) ? doubtful(one) : one;
+  });
+}
+
+/** Virtio device id of a console (virtio 1.4, 5.3.1). */
+const CONSOLE = 3;
+
+/** A queue of a console by which it gets input: rx of any port, or its ctrl-rx (5.3.2). */
+function takesInput({ guess }: FoundRing): boolean {
+  return guess?.type.id === CONSOLE && guess.queue === 0;
+}
+
+/** Empty buffers tell these queues apart no more than they tell which of several consoles has them. */
+function doubtful(ring: NamedRing): NamedRing {
+  const certainty = ring.certainty === "certain" ? "likely" : ring.certainty;
+  return { ...ring, certainty, notes: [...ring.notes, "rx or ctrl-rx: their buffers look alike"] };
 }
 
 /** Number of the first device whose queue of that number is free. */

@@ -314,6 +314,23 @@ Deno.test("split areas in one block tell the size; whether anything else does is
   assertEquals([known.config.size, known.sizeKnown, known.usedKnown], [256, true, true]);
 });
 
+Deno.test("of several queues that console input goes to none is named for certain", () => {
+  const memory = carveMemory();
+  const input = (descriptor: bigint) => {
+    const ring = workRing(memory, { layout: 64, size: 64, descriptor });
+    for (let n = 0; n < 40; n++) ring.run({ room: [4096], answer: new Uint8Array([0x61, 0x0a]) });
+    for (let n = 0; n < 24; n++) ring.post({ room: [4096] });
+  };
+  input(PLACE);
+  const [one] = carveAll(memory).rings;
+  assertEquals([one.device, one.certainty, one.notes], ["console0", "certain", []]);
+  input(0x400000n);
+  for (const { device, certainty, notes } of carveAll(memory).rings) {
+    assertEquals([device.startsWith("console"), certainty], [true, "likely"]);
+    assertEquals(notes, ["rx or ctrl-rx: their buffers look alike"]);
+  }
+});
+
 for (const name of ["dpdk_snap_split_q0", "dpdk_snap_packed_q0"]) {
   Deno.test(`a live ring of DPDK, recorded: ${name}`, () => {
     const { memory, config } = image(name);
