@@ -28,8 +28,8 @@ that was seen, and the evidence. Worst first. Nothing is written and nothing is 
   driver not reaping    buffers were used and the driver does not take them
   ring full             as device not consuming, and no entry is left
   corrupt               the guest broke the standard: see the findings
-  not ready             the queue or the driver is not set up, or the device
-                        wants a reset
+  not ready             the queue or the driver is not set up, the device wants
+                        a reset, or the ring can not be read (with the errno)
 
   $ guestmem diagnose proc:42
   VERDICT    TURN    AVAILABLE  USED  IN FLIGHT    FOR  QUEUE     TARGET

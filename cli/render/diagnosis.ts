@@ -5,6 +5,8 @@
  */
 import type { GuestReport } from "../../lib/diagnose/guest.ts";
 import type { QueueReport } from "../../lib/diagnose/observe.ts";
+import type { RingSnapshot } from "../../lib/ring/snapshot.ts";
+import { isUnreadable } from "../../lib/ring/unreadable.ts";
 import { dim, red } from "./colors.ts";
 import { escape } from "./escape.ts";
 import { fitTable } from "./fit.ts";
@@ -49,9 +51,9 @@ export function diagnosisTable(queues: readonly QueueReport[]): Table {
   const row = (queue: QueueReport): Cell[] => [
     { text: queue.verdict, paint: VERDICT_PAINT[queue.verdict] },
     queue.turn === "nobody" ? "" : queue.turn,
-    queue.snapshot === null ? "" : String(queue.snapshot.available.index),
-    queue.snapshot === null ? "" : String(queue.snapshot.used.index),
-    queue.snapshot === null ? "" : String(queue.snapshot.inFlight),
+    place(queue, ({ available }) => available.index),
+    place(queue, ({ used }) => used.index),
+    place(queue, ({ inFlight }) => inFlight),
     seconds(queue.observed),
     queue.queue,
     queue.target,
@@ -69,6 +71,12 @@ export function diagnosisTable(queues: readonly QueueReport[]): Table {
   return { columns, rows: queues.map(row) };
 }
 
+/** Empty where there is no ring, and a dash where there is one that could not be read. */
+function place({ snapshot }: QueueReport, of: (snapshot: RingSnapshot) => number): string {
+  if (snapshot === null) return "";
+  return isUnreadable(snapshot) ? "-" : String(of(snapshot));
+}
+
 /** The table without FOR: where nobody has looked twice there is no time to tell. */
 function untimed({ columns, rows }: Table): Table {
   const at = columns.findIndex(({ head }) => head === FOR);
@@ -76,14 +84,17 @@ function untimed({ columns, rows }: Table): Table {
   return { columns: without(columns), rows: rows.map(without) };
 }
 
-/** One object, `guestmem/diagnosis/1`. */
+/** One object, `guestmem/diagnosis/1`. What could not be read is null, never 0. */
 export function diagnosisJson({ target, halted, still, queues }: GuestReport): string {
-  const plain = queues.map(({ snapshot, ...rest }) => ({
-    ...rest,
-    available: snapshot?.available.index ?? null,
-    used: snapshot?.used.index ?? null,
-    inFlight: snapshot?.inFlight ?? null,
-  }));
+  const plain = queues.map(({ snapshot, ...rest }) => {
+    const read = snapshot === null || isUnreadable(snapshot) ? null : snapshot;
+    return {
+      ...rest,
+      available: read?.available.index ?? null,
+      used: read?.used.index ?? null,
+      inFlight: read?.inFlight ?? null,
+    };
+  });
   return jsonLine("guestmem/diagnosis/1", { target, halted, still, queues: plain });
 }
 

@@ -35,7 +35,7 @@ function headJson({ target, device, queue, snapshot }: RingReport): Record<strin
     inFlight: unread ? null : snapshot.inFlight,
     exact: snapshot.exact,
     raced: snapshot.raced,
-    suppression: snapshot.suppression,
+    suppression: unread ? null : snapshot.suppression,
     totals: { chains: snapshot.chainCount, ...snapshot.totals },
     findings: snapshot.findings,
   };

@@ -83,7 +83,7 @@ function row(rates: QueueRates, guest: GuestState): Cell[] {
     index(indices?.available.index),
     index(indices?.used.index),
     index(indices?.inFlight),
-    String(rates.inFlightWorst),
+    index(indices === null ? undefined : rates.inFlightWorst),
     rateText(rates.availableRate),
     { text: rateText(rates.usedRate), paint: ratePaint(rates) },
     rateText(rates.usedAverage),

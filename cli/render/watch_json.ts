@@ -35,9 +35,10 @@ export class WatchJson {
 
   #line(queue: QueueRates, moment: string, state: string): string {
     const parts = this.#partsOf(queue);
+    const { indices } = queue;
     const average = numberText(queue.usedAverage);
     return parts.names + moment + parts.kind + this.#spanOf(queue) + parts.places + average +
-      `,"gap":${queue.gap},"waiting":${numberText(queue.waiting)}` +
+      `,"gap":${queue.gap},"waiting":${numberText(indices === null ? null : queue.waiting)}` +
       `,"oldest":${numberText(queue.oldest)},` + parts.verdict + state;
   }
 
@@ -75,7 +76,7 @@ function partsOf(queue: QueueRates, before: Parts | undefined): Parts {
       available: indices?.available.index ?? null,
       used: indices?.used.index ?? null,
       inFlight: indices?.inFlight ?? null,
-      inFlightWorst: queue.inFlightWorst,
+      inFlightWorst: indices === null ? null : queue.inFlightWorst,
       exact: indices?.exact ?? null,
       raced: indices?.raced ?? null,
       availableRate: tidy(queue.availableRate),
@@ -84,8 +85,8 @@ function partsOf(queue: QueueRates, before: Parts | undefined): Parts {
     verdict: jsonMembers({
       verdict: queue.verdict,
       evidence: queue.evidence,
-      kickWanted: suppression.kickWanted,
-      callWanted: suppression.callWanted,
+      kickWanted: indices === null ? null : suppression.kickWanted,
+      callWanted: indices === null ? null : suppression.callWanted,
     }),
   };
 }

@@ -19,6 +19,7 @@ import {
   type QueueReading,
   VERDICTS,
 } from "../ring/stall.ts";
+import { isUnreadable } from "../ring/unreadable.ts";
 import type { Attachment } from "../source/source.ts";
 import { readNotifier } from "./notifier.ts";
 
@@ -90,14 +91,15 @@ function takeLook(one: Watched, sys: Sys): void {
   const call = readNotifier(sys, notifier?.pid ?? null, notifier?.callFd ?? null);
   const snapshot = settledSnapshot(one.ring);
   [one.previous, one.last] = [one.last, snapshot];
-  if (one.ring.indices() !== null) one.readings.push({ indices: snapshot, kick, call });
+  if (!isUnreadable(snapshot)) one.readings.push({ indices: snapshot, kick, call });
 }
 
 function report(one: Watched, options: ObserveOptions): QueueReport {
   const { device, queue, target } = one;
   const diagnosis = diagnose(observation(one, options.halted));
   const kickable = queue.xen === undefined && !options.still;
-  const next = suggestion(diagnosis, target, kickable);
+  const unread = one.last !== null && isUnreadable(one.last);
+  const next = unread ? `guestmem dump ring ${target}` : suggestion(diagnosis, target, kickable);
   return { ...diagnosis, target, device: device.name, queue: queue.name, snapshot: one.last, next };
 }
 
@@ -110,6 +112,7 @@ function observation(one: Watched, halted: string | null): QueueObservation {
     status: device.status,
     posted: isPosted(queue.name),
     armedAtZero: () => !isPolled(device.type, queue.name) && (one.ring?.isArmedAtZero() ?? false),
+    fault: () => one.ring?.fault() ?? null,
     halted,
     note: queue.note,
   };

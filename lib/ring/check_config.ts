@@ -25,7 +25,8 @@ export interface CheckedConfig {
   readonly areas: Areas | null;
 }
 
-const NAMES = {
+/** What the standard calls the areas. */
+export const AREA_NAMES = {
   split: { descriptor: "descriptor table", driver: "available ring", device: "used ring" },
   packed: {
     descriptor: "descriptor ring",
@@ -41,7 +42,7 @@ export function checkConfig(table: RegionTable, config: RingConfig): CheckedConf
   const shapes = areaShapes(config.format, config.size);
   const locate = (which: keyof Areas): Area | null => {
     const { length, align } = shapes[which];
-    const name = NAMES[config.format][which];
+    const name = AREA_NAMES[config.format][which];
     checkAlignment(config, name, config[which], align, findings);
     const area = place(table, config, config[which], length);
     if (area === null) {

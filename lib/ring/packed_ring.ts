@@ -25,7 +25,7 @@ import type {
 } from "./snapshot.ts";
 import { EVENT } from "./spec.ts";
 import { packedSuppression } from "./suppression.ts";
-import { unreadable } from "./unreadable.ts";
+import { areaFault, unreadable } from "./unreadable.ts";
 
 /** A packed ring. `openRing` makes one after checking its configuration. */
 export class PackedRing implements Ring {
@@ -78,6 +78,10 @@ export class PackedRing implements Ring {
     return this.areas.descriptor.copy(this.#bytes) === null ? this.#words : null;
   }
 
+  fault(): string | null {
+    return areaFault(this.config, this.areas)?.errno ?? null;
+  }
+
   snapshot(options: SnapshotOptions = {}): RingSnapshot {
     return this.snapshotInto(new PackedWalk(this.memory, this.config), options);
   }
@@ -87,16 +91,20 @@ export class PackedRing implements Ring {
     const time = Date.now();
     const fault = this.areas.descriptor.copy(walk.earlyBytes) ??
       this.areas.descriptor.copy(walk.tableBytes);
-    if (fault !== null) return unreadable(this.config, this.findings, time, fault);
+    if (fault !== null) return this.#unread(time);
     const span = this.#walk(walk, options.chains === "none");
     const indices = this.#indices(span, time);
-    if (indices === null) return unreadable(this.config, this.findings, time);
+    if (indices === null) return this.#unread(time);
     return new PackedSnapshot(
       this,
       walk,
       indices,
       () => this.#movedSince(span, walk) || this.#rewritten(walk),
     );
+  }
+
+  #unread(time: number): RingSnapshot {
+    return unreadable(this.config, this.areas, this.findings, time);
   }
 
   /** Where a consumer starts is known: the walk finds the driver, and no flags need be searched. */

@@ -44,7 +44,12 @@ class UnreadableRing implements Ring {
     return false;
   }
 
+  /** It is where no memory is, or of no possible size: nothing was read that could fail. */
+  fault(): null {
+    return null;
+  }
+
   snapshot(): RingSnapshot {
-    return unreadable(this.config, this.findings, Date.now());
+    return unreadable(this.config, null, this.findings, Date.now());
   }
 }

@@ -34,6 +34,7 @@ const SECTIONS: Record<FindingCode, readonly [split: string, packed: string]> = 
   "flags-invalid": ["2.7.7", "2.8.1"],
   "ring-outside-memory": ["2.7", "2.8"],
   "ring-misaligned": ["2.7", "2.8"],
+  "ring-unreadable": ["", ""],
   "size-invalid": ["2.7", "2.8"],
 };
 

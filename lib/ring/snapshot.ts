@@ -212,6 +212,8 @@ export interface Ring {
    * shows that the driver took buffers back all the same, and where it can not be read.
    */
   isArmedAtZero(): boolean;
+  /** errno by name of what of the ring's areas can not be read; null where that is not known, or all can. */
+  fault(): string | null;
   /** Never throws; a ring that can not be read has no chains and says why in its findings. */
   snapshot(options?: SnapshotOptions): RingSnapshot;
 }

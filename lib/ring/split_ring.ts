@@ -29,7 +29,7 @@ import { AVAIL, USED } from "./spec.ts";
 import { type SplitExtent, SplitSnapshot } from "./split_snapshot.ts";
 import { SplitWalk } from "./split_walk.ts";
 import { splitSuppression } from "./suppression.ts";
-import { unreadable } from "./unreadable.ts";
+import { areaFault, unreadable } from "./unreadable.ts";
 import { UsedRing } from "./used_ring.ts";
 
 /** A split ring. `openRing` makes one after checking its configuration. */
@@ -101,6 +101,10 @@ export class SplitRing implements Ring {
     return used !== null && isOnFirstLap(this.areas, this.config.size, used);
   }
 
+  fault(): string | null {
+    return areaFault(this.config, this.areas)?.errno ?? null;
+  }
+
   snapshot(options: SnapshotOptions = {}): RingSnapshot {
     return this.snapshotInto(new SplitWalk(this.memory, this.config), options);
   }
@@ -113,17 +117,17 @@ export class SplitRing implements Ring {
     const time = Date.now();
     const used = this.areas.device.load16(USED.IDX);
     const available = this.areas.driver.load16(AVAIL.IDX);
-    if (used === null || available === null) return unreadable(this.config, this.findings, time);
+    if (used === null || available === null) return this.#unread(time);
     const positions = this.#positions(used, available, options);
     const fault = this.areas.driver.copy(walk.availableBytes) ??
       this.areas.descriptor.copy(walk.tableBytes);
-    if (fault !== null) return unreadable(this.config, this.findings, time, fault);
+    if (fault !== null) return this.#unread(time);
     walk.run(positions.first, positions.count);
     const wanted = walk.doubtful.length > 0 || options.chains === "recent";
     const usedRing = wanted ? UsedRing.read(this.areas.device, this.config.size, used) : null;
     const indices = newIndices();
     const sides = this.#fillSides(indices, used, available);
-    if (!sides) return unreadable(this.config, this.findings, time);
+    if (!sides) return this.#unread(time);
     indices.inFlight = (available - used) & 0xffff;
     indices.time = time;
     const moved = () => this.#moved(used, available);
@@ -157,6 +161,10 @@ export class SplitRing implements Ring {
     }
     if (options.chains === "none") count = 0;
     return { first, count, findings, own: start !== undefined && !passed };
+  }
+
+  #unread(time: number): RingSnapshot {
+    return unreadable(this.config, this.areas, this.findings, time);
   }
 
   /** Whether an index is not any more what it was. */

@@ -73,6 +73,8 @@ export interface QueueObservation {
    * there that looks by itself. Asked only where the answer makes a difference.
    */
   readonly armedAtZero: () => boolean;
+  /** errno for which the ring can not be read, where it is known. Asked only where it can not. */
+  readonly fault: () => string | null;
   /** The process that should serve the queue is stopped or its virtual machine paused: why. */
   readonly halted: string | null;
   /** Why there is no ring, as the source says. */
@@ -103,7 +105,8 @@ export function diagnose(queue: QueueObservation): Diagnosis {
 
 type Answer = Omit<Diagnosis, "observed">;
 
-function notReady({ config, status, note, readings, findings }: QueueObservation): Answer | null {
+function notReady(queue: QueueObservation): Answer | null {
+  const { config, status, note } = queue;
   const say = (text: string): Answer => ({
     verdict: "not ready",
     turn: "driver",
@@ -117,7 +120,19 @@ function notReady({ config, status, note, readings, findings }: QueueObservation
   if (status !== null && (status & STATUS.DRIVER_OK) === 0) {
     return say(`DRIVER_OK is not set (status ${status})`);
   }
-  return readings.length === 0 && findings.length === 0 ? say("the ring can not be read") : null;
+  return unread(queue);
+}
+
+/**
+ * The ring stands in memory that the host does not read: nobody can say what it holds, and no side is
+ * to blame. A ring where no memory is, or that is broken besides, is the driver's fault: `corrupt`.
+ */
+function unread({ readings, findings, fault }: QueueObservation): Answer | null {
+  if (findings.some(({ code }) => code !== "ring-unreadable")) return null;
+  if (findings.length === 0 && readings.length > 0) return null;
+  const errno = fault();
+  const text = `the ring can not be read${errno === null ? "" : `: ${errno}`}`;
+  return { verdict: "not ready", turn: "nobody", evidence: [text] };
 }
 
 function corrupt({ findings }: QueueObservation): Answer | null {

@@ -34,7 +34,7 @@ export class FollowedQueue implements JudgedQueue {
     private readonly sys: Sys,
     readonly sampler = new RingSampler(ring.config),
     readonly judge = new Judge(),
-    readonly inspection: Inspection = newInspection(),
+    readonly inspection: Inspection = newInspection(ring.findings),
   ) {
     this.row = new QueueRow(selected, ring.config, sampler);
   }

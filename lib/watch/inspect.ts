@@ -31,9 +31,9 @@ const LONGEST = 5;
 
 const NONE: readonly Finding[] = [];
 
-/** Before any look. */
-export function newInspection(): Inspection {
-  return { lasting: NONE, last: NONE };
+/** Before any look: what is wrong with the configuration itself is so for good. */
+export function newInspection(findings: readonly Finding[] = NONE): Inspection {
+  return { lasting: findings, last: findings };
 }
 
 /** Takes turns through rings. */

@@ -27,7 +27,7 @@ export interface Judgement {
 /** What is known of a queue beside its rates. */
 export interface JudgedQueue {
   readonly selected: SelectedQueue;
-  readonly ring: Pick<Ring, "config" | "isArmedAtZero">;
+  readonly ring: Pick<Ring, "config" | "isArmedAtZero" | "fault">;
   /** Findings that stood in more than one look at the chains. */
   readonly findings: readonly Finding[];
   /** The queue's two notifications; asked only where they make a difference. */
@@ -145,6 +145,7 @@ export class Judge {
       status,
       posted,
       armedAtZero: () => !isPolled(device.type, queue.name) && ring.isArmedAtZero(),
+      fault: () => ring.fault(),
       halted,
       note: queue.note,
     });

@@ -179,7 +179,17 @@ function kdumpOf(memory: Uint8Array): Uint8Array {
 commands("core_elf", (folder) => writeDump(folder, elfOf));
 commands(
   "core_elf_cut",
-  (folder) => writeDump(folder, (bytes) => elfOf(bytes).subarray(0, 1 << 20)),
+  async (folder) => {
+    const asked = await writeDump(folder, (bytes) => elfOf(bytes).subarray(0, 1 << 20));
+    const typed = "core:vm.core --layout typed.json";
+    return [
+      ...asked,
+      ...["--json", "--plain"].map((form) => `diagnose ${typed} ${form}`),
+      `dump ring ${typed} --json`,
+      `watch ${typed} --count 1`,
+      `watch ${typed} --count 1 --json`,
+    ];
+  },
 );
 commands("core_kdump", (folder) => writeDump(folder, kdumpOf));
 commands(

@@ -65,10 +65,11 @@ export function compareRing(
 function checkDiagnosis(ring: Ring, indices: RingIndices, snapshot: RingSnapshot): void {
   const quiet = { status: null, posted: false, halted: null, note: "", findings: [] };
   const { config } = ring;
+  const fault = () => null;
   const armedAtZero = () => ring.isArmedAtZero();
   const reading = { kick: { pending: 0n }, call: null };
   const readings = [{ ...reading, indices: snapshot }, { ...reading, indices }];
-  const { verdict, evidence } = diagnose({ ...quiet, config, readings, armedAtZero });
+  const { verdict, evidence } = diagnose({ ...quiet, config, readings, armedAtZero, fault });
   if (
     !VERDICTS.includes(verdict) || evidence.length === 0 || /undefined|NaN/.test(evidence.join())
   ) {

@@ -51,8 +51,9 @@ function armedAtZero(): boolean {
 }
 
 function queue(readings: QueueReading[], more: Partial<QueueObservation> = {}): QueueObservation {
+  const fault = () => null;
   const rest = { findings: [], status: 15, posted: false, halted: null, note: "", armedAtZero };
-  return { config: CONFIG, readings, ...rest, ...more };
+  return { config: CONFIG, readings, fault, ...rest, ...more };
 }
 
 Deno.test("idle: nothing outstanding, nothing pending", () => {

@@ -54,7 +54,7 @@ function judgements(
   const notifications = more.notifications ?? (() => ({ kick: null, call: null }));
   const queue = {
     selected: selected(name, status),
-    ring: { config: CONFIG, isArmedAtZero: () => false },
+    ring: { config: CONFIG, isArmedAtZero: () => false, fault: () => "EIO" },
     findings,
     notifications,
   };

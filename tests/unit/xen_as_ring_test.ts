@@ -22,7 +22,8 @@ function verdict(...indices: [number, number, number, number]) {
   const reading = { indices: made.indices()!, kick: null, call: null };
   return diagnose({
     ...{ config: made.config, readings: [reading, reading], findings: made.snapshot().findings },
-    ...{ status: null, posted: false, halted: null, note: "", armedAtZero: made.isArmedAtZero },
+    ...{ status: null, posted: false, halted: null, note: "" },
+    ...{ armedAtZero: made.isArmedAtZero, fault: made.fault },
   });
 }
 

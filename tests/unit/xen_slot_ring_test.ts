@@ -1,6 +1,8 @@
 /** Request/response rings of Xen: hand-made pages, drawn as they stand. */
 import { assertEquals } from "@std/assert";
 import { BufferBacking } from "../../lib/memory/backing.ts";
+import { isUnreadable } from "../../lib/ring/unreadable.ts";
+import { asRing } from "../../lib/ring/xen/as_ring.ts";
 import { openXenRing } from "../../lib/ring/xen/ring.ts";
 import type { XenRingConfig } from "../../lib/ring/xen/snapshot.ts";
 import { slotCount, slotSize, type XenRingKind } from "../../lib/ring/xen/spec.ts";
@@ -200,4 +202,6 @@ Deno.test("a ring whose page fails is unreadable, not empty", () => {
   });
   assertEquals(ring.indices(), null);
   assertEquals(ring.snapshot().findings.map(({ code }) => code), ["ring-unreadable"]);
+  const seen = asRing(ring).snapshot();
+  assertEquals([isUnreadable(seen), seen.findings[0].code], [true, "ring-unreadable"]);
 });

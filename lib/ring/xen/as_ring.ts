@@ -15,6 +15,7 @@ import type { Finding, FindingCode } from "../../finding.ts";
 import { FEATURE, type RingConfig } from "../config.ts";
 import { fillPositions } from "../positions.ts";
 import type { Ring, RingIndices, RingPositions, RingSide, RingSnapshot } from "../snapshot.ts";
+import { unreadable } from "../unreadable.ts";
 import type { XenFinding, XenFindingCode, XenRing, XenRingIndices } from "./snapshot.ts";
 
 /** virtio's word for a fault of a shared ring; place and text say what it is. */
@@ -28,7 +29,7 @@ const CODES: Record<XenFindingCode, FindingCode> = {
   "packet-unfinished": "next-out-of-range",
   "reference-invalid": "address-outside-memory",
   "message-invalid": "flags-invalid",
-  "ring-unreadable": "ring-outside-memory",
+  "ring-unreadable": "ring-unreadable",
 };
 
 /** The ring's view as a virtqueue. It has no descriptors, so its snapshots have no chains. */
@@ -47,7 +48,10 @@ export function asRing(ring: XenRing): Ring {
   const suppression = () => snapshot().suppression;
   // SHARED_RING_INIT sets rsp_event to 1, and every front-end moves it on as it takes answers.
   const isArmedAtZero = () => true;
-  return { config, findings: [], indices: read, positions, suppression, isArmedAtZero, snapshot };
+  // What is mapped of another domain fails without an errno.
+  const fault = () => null;
+  const walker = { indices: read, positions, suppression, isArmedAtZero, fault, snapshot };
+  return { config, findings: [], ...walker };
 }
 
 function configOf(indices: XenRingIndices | null): RingConfig {
@@ -94,12 +98,11 @@ function side(index: number, event: number | null, produced: number): RingSide {
 
 function snapshotOf(config: RingConfig, ring: XenRing): RingSnapshot {
   const reading = ring.snapshot({ recentCount: 0 });
-  const empty = side(0, null, 0);
-  const indices = reading.sides.length === 0
-    ? { available: empty, used: empty, inFlight: 0, exact: false, raced: false, time: reading.time }
-    : virtqueueIndices(reading);
+  const findings = reading.findings.map(asFinding);
+  const unread = reading.findings.some(({ code }) => code === "ring-unreadable");
+  if (unread) return unreadable(config, null, findings, reading.time);
   return {
-    ...indices,
+    ...virtqueueIndices(reading),
     config,
     suppression: {
       kickWanted: reading.kickWanted ?? true,
@@ -111,7 +114,7 @@ function snapshotOf(config: RingConfig, ring: XenRing): RingSnapshot {
     chain: () => {
       throw new RangeError("a shared ring has no chains");
     },
-    findings: reading.findings.map(asFinding),
+    findings,
   };
 }
 

@@ -67,3 +67,13 @@ export function areaReadable(
 ): boolean {
   return canRead(memory, config[area], length, config.addressSpace);
 }
+
+/** The finding of a ring that stands in memory and can not be read: the first area that lacks a byte. */
+export function unreadable(memory: OracleMemory, config: RingConfig): string {
+  const { format, size, addressSpace } = config;
+  const addresses = [config.descriptor, config.driver, config.device];
+  const first = shapes(format, size).findIndex(([length], n) =>
+    !canRead(memory, addresses[n], length, addressSpace)
+  );
+  return found("ring-unreadable", NAMES[format][first]);
+}

@@ -6,7 +6,7 @@
  */
 import type { RingConfig } from "../../../lib/ring/config.ts";
 import type { ChainState, RingSide, SnapshotOptions } from "../../../lib/ring/snapshot.ts";
-import { areaReadable, checkAreas, half } from "./areas.ts";
+import { areaReadable, checkAreas, half, unreadable } from "./areas.ts";
 import { finished, note, type OracleRules, type Reading, reading, takeBuffer } from "./buffers.ts";
 import type { OracleMemory } from "./memory.ts";
 import { endOf, type Place, positions, type Slots } from "./packed_position.ts";
@@ -56,7 +56,7 @@ export function readPacked(
   const lost = given.start !== undefined && given.start.index >= given.size;
   const config = lost ? { ...given, start: undefined } : given;
   if (!areaReadable(memory, config, "descriptor", 16 * config.size)) {
-    return nothing([...findings, found("ring-outside-memory", "ring")]);
+    return nothing([...findings, unreadable(memory, config)]);
   }
   const slots = slotsOf(memory, config);
   const { used, available, exact } = positions(slots, config);
@@ -71,7 +71,7 @@ export function readPacked(
   };
   const lists = options.chains === "none" ? [] : readLists(ring);
   const indices = readIndices(memory, config, { used, available, exact });
-  if (indices === null) return nothing([...findings, found("ring-outside-memory", "ring")]);
+  if (indices === null) return nothing([...findings, unreadable(memory, config)]);
   const chains = lists.map(({ chain }) => chain);
   const own = [...eventFindings(config, indices), ...endFindings(ring, lists)];
   return {

@@ -9,7 +9,7 @@
  */
 import type { RingConfig } from "../../../lib/ring/config.ts";
 import type { ChainState, SnapshotOptions } from "../../../lib/ring/snapshot.ts";
-import { areaReadable, checkAreas, half } from "./areas.ts";
+import { areaReadable, checkAreas, half, unreadable } from "./areas.ts";
 import { finished, note, type OracleRules, type Reading, reading, takeBuffer } from "./buffers.ts";
 import { numberAt, type OracleMemory } from "./memory.ts";
 import {
@@ -59,7 +59,7 @@ export function readSplit(
   if (
     indices === null || !areaReadable(memory, config, "driver", 6 + 2 * size) ||
     !areaReadable(memory, config, "descriptor", 16 * size)
-  ) return nothing([...findings, found("ring-outside-memory", "ring")], indices);
+  ) return nothing([...findings, unreadable(memory, config)], indices);
   const usedHeads = new Set(usedElements(memory, config, indices.used.index).map(({ id }) => id));
   const { first, count, own, findings: jumps } = extent(config, indices);
   const rules = rulesOf(memory, config);
