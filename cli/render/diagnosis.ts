@@ -25,8 +25,11 @@ export function isStuck({ verdict, snapshot }: QueueReport): boolean {
 const FOR = "FOR";
 const ONE_MOMENT = "a dump shows one moment: not what moved, nor for how long it stood";
 
-/** Columns that go first where there is no room; the evidence below says most of them again. */
-const SPARE = [FOR, "AVAILABLE", "USED", "QUEUE", "TURN"];
+/**
+ * Columns that go first where there is no room. Evidence and target say those again; whose turn it is and
+ * since when is what was asked.
+ */
+const SPARE = ["AVAILABLE", "USED", "QUEUE", "IN FLIGHT", FOR, "TURN"];
 
 /** A line per queue, worst first, then the evidence for those that are stuck. */
 export function renderDiagnosis(report: GuestReport, all: boolean, width: number): string {

@@ -83,6 +83,11 @@ Deno.test("a diagnosis lets columns go before it is too wide, never the target o
   const lines = text(45).split("\n");
   assert(lines.every((line) => line.length <= 45 || line === `  next: ${next}`), text(45));
   assertStringIncludes(lines[1], "proc:13557/blk1:0");
+  const columns = (width: number) => text(width).split("\n")[0].trim().split(/ {2,}/);
+  const whole = ["VERDICT", "TURN", "AVAILABLE", "USED", "IN FLIGHT", "FOR", "QUEUE", "TARGET"];
+  assertEquals(columns(100), whole);
+  assertEquals(columns(80), whole.filter((head) => head !== "AVAILABLE"));
+  assertEquals(columns(48), ["VERDICT", "TURN", "FOR", "TARGET"]);
 });
 
 Deno.test("dump config lets the fds go before it is too wide, never the target", () => {
