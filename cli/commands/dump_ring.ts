@@ -51,6 +51,10 @@ it asked for is gone). A packed ring keeps nothing of what was used, and --recen
 buffer. MEMORY: ok, hole, outside or unreadable. INDEX runs freely to 65535; SLOT is its place in
 the ring. EVENT is the index at which that side wants to be notified.
 
+With --plain a line per descriptor: target, head, slot, state, descriptor, address, length, reads or
+writes, memory, next, request, findings. A finding of the ring itself is a line before them: target
+first, what was seen in the place of the request, its code last, the others empty.
+
 With --check the exit code is 3 when there are findings. With --json a ring is a line of JSON
 (guestmem/ring/1), several rings are several lines:
 

@@ -191,19 +191,41 @@ function descriptorCells(descriptor: ChainDescriptor): Cell[] {
   ];
 }
 
-/** Of a chain whose descriptors are another's. */
-const NO_CELLS: readonly Cell[] = ["", "", "", "", "", ""];
-
-/** A row per descriptor with everything in it: for `--plain`. */
+/**
+ * A row per finding of the ring itself, then one per descriptor with everything in it: for `--plain`.
+ * Findings of a chain stand in the rows of its descriptors, or in one of its own where it has none.
+ */
 export function ringPlainTable(report: RingReport): Table {
-  const rows = chains(report).flatMap((chain) => {
-    const head = [report.target, String(chain.head), String(chain.slot), chain.state];
-    const summary = report.request(chain)?.summary ?? "";
-    const codes = chain.findings.map(({ code }) => code).join(",");
-    const cells = chain.state === "reused" ? [NO_CELLS] : chain.descriptors.map(descriptorCells);
-    return cells.map((cells): Cell[] => [...head, ...cells, summary, codes]);
-  });
+  const walked = chains(report);
+  const ofChains = new Set(walked.flatMap(({ findings }) => findings).map(keyOf));
+  const own = report.snapshot.findings.filter((one) => !ofChains.has(keyOf(one)));
+  const rows = [
+    ...own.map((finding) => findingRow(report, finding)),
+    ...walked.flatMap((chain) => plainRows(report, chain)),
+  ];
   return { columns: [], rows };
+}
+
+function keyOf({ code, place, text }: Finding): string {
+  return `${code} ${place} ${text}`;
+}
+
+/** Of a descriptor that is not there, or is another chain's by now. */
+const NO_DESCRIPTOR: readonly Cell[] = ["", "", "", "", "", ""];
+
+/** What is said stands where a request would. */
+function findingRow({ target }: RingReport, { code, place, text }: Finding): Cell[] {
+  return [target, "", "", "", ...NO_DESCRIPTOR, `${place}: ${text}`, code];
+}
+
+function plainRows(report: RingReport, chain: DescriptorChain): Cell[][] {
+  const head = [report.target, String(chain.head), String(chain.slot), chain.state];
+  const summary = report.request(chain)?.summary ?? "";
+  const codes = chain.findings.map(({ code }) => code).join(",");
+  const descriptors = chain.descriptors.map(descriptorCells);
+  const worthARow = codes !== "" || chain.state === "reused";
+  const rows = descriptors.length === 0 && worthARow ? [NO_DESCRIPTOR] : descriptors;
+  return rows.map((cells): Cell[] => [...head, ...cells, summary, codes]);
 }
 
 /** The findings as a table with a heading; empty where there are none. */

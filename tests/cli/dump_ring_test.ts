@@ -45,6 +45,7 @@ const BROKEN: [string, string][] = [
   ["bad_split_shared_desc", "shared-descriptor"],
   ["bad_split_used_ahead", "used-ahead"],
   ["bad_split_ring_outside", "ring-outside-memory"],
+  ["bad_split_indirect_len_zero", "indirect-empty"],
   ["bad_split_addr_u64_wrap", "address-overflow"],
   ["bad_packed_next_endless", "chain-unavailable"],
   ["bad_packed_indirect_nested", "indirect-nested"],
@@ -56,6 +57,11 @@ for (const [name, finding] of BROKEN) {
     assertEquals(code, 3);
     const codes = JSON.parse(out).findings.map((found: { code: string }) => found.code);
     assert(codes.includes(finding), codes.join());
+    const plain = (await dumpRing(name, "--plain")).out.replace(/\n$/, "").split("\n");
+    const fields = plain.map((line) => line.split("\t"));
+    assertEquals(fields.map(({ length }) => length), fields.map(() => 12));
+    const said = new Set(fields.flatMap((line) => line[11].split(",")).filter((one) => one !== ""));
+    assertEquals(said, new Set(codes));
     const text = await dumpRing(name);
     assertEquals(text.code, 0);
     assertStringIncludes(text.out, finding);
