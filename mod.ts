@@ -75,7 +75,7 @@ export type {
   Source,
 } from "./lib/source/source.ts";
 export { chooseKick, kicksOf } from "./lib/kick/choose.ts";
-export type { KickOptions } from "./lib/kick/choose.ts";
+export type { KickOptions, NotifiedQueue } from "./lib/kick/choose.ts";
 export type { Kick, KickProof, KickSide } from "./lib/kick/kick.ts";
 export { diagnoseGuest } from "./lib/diagnose/guest.ts";
 export type { DiagnoseOptions, GuestReport } from "./lib/diagnose/guest.ts";

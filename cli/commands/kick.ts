@@ -73,7 +73,7 @@ export function kickCommand(context: Context): CommandUnknownOpts {
       if (options.dryRun && !options.json) {
         await context.print(waysText(context, ways, null, options));
       }
-      const kick = chooseKick(via === null ? ways : everyWay(ways), via);
+      const kick = chooseKick(via === null ? ways : everyWay(ways), via, { target, side });
       const plan = { target, side, way: kick.name, signals: kick.describe() };
       if (options.dryRun) {
         const told = `${target}: ${plan.signals}; nothing was sent`;

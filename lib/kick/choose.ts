@@ -38,17 +38,41 @@ export function kicksOf(
   ];
 }
 
+/** What is to be notified, for whoever reads that it can not be. */
+export interface NotifiedQueue {
+  /** `qemu:4242/blk0:0`. */
+  readonly target: string;
+  /** Who was to hear of it. */
+  readonly side: KickSide;
+}
+
+/** Whether {@linkcode chooseKick} finds a way without being told one. */
+export function hasWay(kicks: readonly Kick[]): boolean {
+  return kicks.some((kick) => !kick.lastResort && kick.possible === true);
+}
+
 /**
  * The first possible way, or the one asked for by name. A way of last resort is only taken by name.
- * Throws `SourceError` (unsupported) that says of each way why not.
+ * Throws `SourceError` (unsupported) that says of each way why not, and of which `queue`.
  */
-export function chooseKick(kicks: readonly Kick[], via: string | null): Kick {
+export function chooseKick(
+  kicks: readonly Kick[],
+  via: string | null,
+  queue: NotifiedQueue | null = null,
+): Kick {
   const wanted = via === null
     ? kicks.filter((kick) => !kick.lastResort)
     : kicks.filter((kick) => kick.name === via);
   const chosen = wanted.find((kick) => kick.possible === true);
   if (chosen !== undefined) return chosen;
-  throw new SourceError("kick", "choose", "unsupported", reasons(kicks, via), remedy(kicks, via));
+  const text = `${queue === null ? "" : `${queue.target}: `}${reasons(kicks, via)}`;
+  const help = remedy(kicks, via) || (queue === null ? "" : listing(queue));
+  throw new SourceError("kick", "choose", "unsupported", text, help);
+}
+
+function listing({ target, side }: NotifiedQueue): string {
+  const call = side === "call" ? " --call" : "";
+  return `\`guestmem kick --list${call} ${target}\` shows every way, and what each is for`;
 }
 
 /** A line for each way that was asked for: one would be too long for several. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SourceError } from "../../lib/errors.ts";
-import { chooseKick } from "../../lib/kick/choose.ts";
+import { chooseKick, hasWay } from "../../lib/kick/choose.ts";
 import { parseEventfd } from "../../lib/kick/eventfd.ts";
 import type { Kick } from "../../lib/kick/kick.ts";
 import { monitorKick } from "../../lib/kick/monitor.ts";
@@ -42,6 +42,20 @@ Deno.test("where no way is possible each has its line, and what would help is th
     "  port-io: claimed",
   ]);
   assertEquals(error.remedy, "boot with iomem=relaxed");
+});
+
+Deno.test("a queue that can not be notified is named, and what shows why is the last remedy", () => {
+  const ways = [way("eventfd", "which fd is not known"), way("monitor", "not for calls", true)];
+  const queue = { target: "qemu:7/blk0:0", side: "call" } as const;
+  const error = assertThrows(() => chooseKick(ways, null, queue), SourceError);
+  assertEquals(
+    error.message.split("\n")[0],
+    "kick: choose: qemu:7/blk0:0: no way is possible here",
+  );
+  assert(error.remedy.startsWith("`guestmem kick --list --call qemu:7/blk0:0` "), error.remedy);
+  assertEquals(hasWay(ways), false);
+  assertEquals(hasWay([...ways, way("monitor", true, true)]), false);
+  assertEquals(hasWay([...ways, way("ioeventfd", true)]), true);
 });
 
 Deno.test("fdinfo of an eventfd, and of what is none", () => {
