@@ -6,10 +6,10 @@
 import { openSys, type Sys } from "../../ffi/sys.ts";
 import { SourceError } from "../errors.ts";
 import { type OpenOptions, openTarget } from "../source/attach.ts";
-import { haltedProcess, haltedText, pausedMachine } from "../source/halted.ts";
+import { type Halted, haltedGuest, haltedProcess, haltedText, namedPid } from "../source/halted.ts";
 import { sourceFor } from "../source/registry.ts";
 import type { Attachment } from "../source/source.ts";
-import { observe, type QueueReport } from "./observe.ts";
+import { observe, type QueueReport, reports } from "./observe.ts";
 
 /** What is the matter with a guest. */
 export interface GuestReport {
@@ -44,16 +44,17 @@ export async function diagnoseGuest(
   try {
     await using attachment = await openTarget(text, { ...options, sys });
     // What a session holds is attached although its process is stopped.
-    const halted = stopped ?? stoppedProcess(sys, attachment.origin ?? "") ??
-      await pausedMachine(attachment.monitor);
+    const before = await haltedGuest(sys, attachment);
     const still = await isStill(attachment);
     const { duration = 1000, signal = null } = options;
     const looks = still ? 1 : options.looks ?? 5;
-    const queues = await observe(attachment, { sys, duration, looks, still, signal, halted });
-    return { target: text, halted, still, queues };
+    const observed = await observe(attachment, { sys, duration, looks, signal });
+    const halted = await haltedSince(before, sys, attachment);
+    const queues = reports(attachment, observed, { sys, still, halted });
+    return { target: text, halted: halted === null ? null : haltedText(halted), still, queues };
   } catch (error) {
     if (stopped === null || !(error instanceof SourceError)) throw error;
-    return { target: text, halted: stopped, still: false, queues: [] };
+    return { target: text, halted: haltedText(stopped), still: false, queues: [] };
   }
 }
 
@@ -63,9 +64,25 @@ async function isStill({ target, origin }: Attachment): Promise<boolean> {
   return (await sourceFor(scheme))?.still ?? false;
 }
 
+/**
+ * Whether it is halted now that it was looked at: it may have been stopped meanwhile, or set going. A
+ * monitor that does not answer any more says nothing new.
+ */
+async function haltedSince(
+  before: Halted | null,
+  sys: Sys,
+  attachment: Attachment,
+): Promise<Halted | null> {
+  try {
+    return await haltedGuest(sys, attachment);
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error;
+    return before;
+  }
+}
+
 /** Targets that name a process by its id can be looked at before anything is asked of it. */
-function stoppedProcess(sys: Sys, text: string): string | null {
-  const match = /^(?:qemu|proc):([0-9]+)(?:\/|$)/.exec(text);
-  const halted = match === null ? null : haltedProcess(sys, Number(match[1]));
-  return halted === null ? null : haltedText(halted);
+function stoppedProcess(sys: Sys, text: string): Halted | null {
+  const pid = namedPid(text);
+  return pid === null ? null : haltedProcess(sys, pid);
 }

@@ -10,6 +10,8 @@ import type { Finding } from "../finding.ts";
 import type { Device, Queue } from "../guest/guest.ts";
 import { openQueue } from "../guest/open_queue.ts";
 import { type SelectedQueue, selectQueues } from "../guest/select.ts";
+import { hasWay, kicksOf } from "../kick/choose.ts";
+import type { KickSide } from "../kick/kick.ts";
 import type { Ring, RingSnapshot } from "../ring/snapshot.ts";
 import { settledSnapshot } from "../ring/settled.ts";
 import {
@@ -20,8 +22,10 @@ import {
   VERDICTS,
 } from "../ring/stall.ts";
 import { isUnreadable } from "../ring/unreadable.ts";
+import { type Halted, haltedText } from "../source/halted.ts";
 import type { Attachment } from "../source/source.ts";
 import { readNotifier } from "./notifier.ts";
+import { suggestion } from "./suggest.ts";
 
 /** How to look. */
 export interface ObserveOptions {
@@ -30,11 +34,16 @@ export interface ObserveOptions {
   readonly duration: number;
   /** How many looks; one is enough for what does not move. */
   readonly looks: number;
-  /** What is looked at is a dump: there is nothing to kick, and no time to tell. */
-  readonly still: boolean;
   readonly signal: AbortSignal | null;
-  /** Why the serving process can not serve: stopped, paused; null where it runs. */
-  readonly halted: string | null;
+}
+
+/** What is known of a guest once it was looked at. */
+export interface ReportOptions {
+  readonly sys: Sys;
+  /** What was looked at is a dump: there is nothing to kick, and no time to tell. */
+  readonly still: boolean;
+  /** Why the serving process can not serve after the last look; null where it runs. */
+  readonly halted: Halted | null;
 }
 
 /** One queue's diagnosis. */
@@ -52,7 +61,7 @@ export interface QueueReport extends Diagnosis {
 }
 
 /** A queue under observation. */
-interface Watched {
+export interface Observed {
   readonly device: Device;
   readonly queue: Queue;
   readonly target: string;
@@ -62,11 +71,11 @@ interface Watched {
   last: RingSnapshot | null;
 }
 
-/** Observes and diagnoses. Reports are sorted worst first, then as the guest lists its queues. */
+/** Looks at the queues that the target names. */
 export async function observe(
   attachment: Attachment,
   options: ObserveOptions,
-): Promise<QueueReport[]> {
+): Promise<Observed[]> {
   const watched = selectQueues(attachment.devices, attachment.target)
     .map((selected) => watch(attachment, selected));
   const pause = options.duration / Math.max(1, options.looks - 1);
@@ -75,16 +84,25 @@ export async function observe(
     options.signal?.throwIfAborted();
     for (const one of watched) takeLook(one, options.sys);
   }
-  return watched.map((one) => report(one, options)).sort(worstFirst);
+  return watched;
 }
 
-function watch(attachment: Attachment, { device, queue, target }: SelectedQueue): Watched {
+/** Diagnoses what was observed. Sorted worst first, then as the guest lists its queues. */
+export function reports(
+  attachment: Attachment,
+  observed: readonly Observed[],
+  options: ReportOptions,
+): QueueReport[] {
+  return observed.map((one) => report(attachment, one, options)).sort(worstFirst);
+}
+
+function watch(attachment: Attachment, { device, queue, target }: SelectedQueue): Observed {
   const ring = openQueue(attachment, queue);
   return { device, queue, target, ring, readings: [], previous: null, last: null };
 }
 
 /** Fds before the ring: a kick that is taken meanwhile then shows as one that was there. */
-function takeLook(one: Watched, sys: Sys): void {
+function takeLook(one: Observed, sys: Sys): void {
   if (one.ring === null) return;
   const { notifier } = one.queue;
   const kick = readNotifier(sys, notifier?.pid ?? null, notifier?.kickFd ?? null);
@@ -94,16 +112,28 @@ function takeLook(one: Watched, sys: Sys): void {
   if (!isUnreadable(snapshot)) one.readings.push({ indices: snapshot, kick, call });
 }
 
-function report(one: Watched, options: ObserveOptions): QueueReport {
+function report(attachment: Attachment, one: Observed, options: ReportOptions): QueueReport {
   const { device, queue, target } = one;
-  const diagnosis = diagnose(observation(one, options.halted));
-  const kickable = queue.xen === undefined && !options.still;
+  const { halted } = options;
+  const diagnosis = diagnose(observation(one, halted === null ? null : haltedText(halted)));
   const unread = one.last !== null && isUnreadable(one.last);
-  const next = unread ? `guestmem dump ring ${target}` : suggestion(diagnosis, target, kickable);
+  const canNotify = (side: KickSide) => isNotifiable(attachment, one, side, options);
+  const next = suggestion(diagnosis.verdict, { target, unread, halted, canNotify });
   return { ...diagnosis, target, device: device.name, queue: queue.name, snapshot: one.last, next };
 }
 
-function observation(one: Watched, halted: string | null): QueueObservation {
+/** The back-end of a shared ring of Xen can only be kicked by its guest, and that of a dump by nobody. */
+function isNotifiable(
+  attachment: Attachment,
+  { device, queue }: Observed,
+  side: KickSide,
+  { sys, still }: ReportOptions,
+): boolean {
+  if (queue.xen !== undefined || still) return false;
+  return hasWay(kicksOf(attachment, device, queue, side, { sys }));
+}
+
+function observation(one: Observed, halted: string | null): QueueObservation {
   const { device, queue, readings } = one;
   return {
     config: one.ring?.config ?? null,
@@ -119,30 +149,10 @@ function observation(one: Watched, halted: string | null): QueueObservation {
 }
 
 /** Findings of the last look that the one before had, too: a guest in mid-update proves nothing. */
-function lasting({ previous, last, ring }: Watched): readonly Finding[] {
+function lasting({ previous, last, ring }: Observed): readonly Finding[] {
   if (ring === null || last === null || last.raced || previous?.raced) return [];
   const before = new Set((previous ?? last).findings.map(({ code, place }) => `${code}@${place}`));
   return last.findings.filter(({ code, place }) => before.has(`${code}@${place}`));
-}
-
-/** The back-end of a shared ring of Xen can only be kicked by its guest, and that of a dump by nobody. */
-function suggestion({ verdict }: Diagnosis, target: string, kickable: boolean): string {
-  switch (verdict) {
-    case "corrupt":
-      return `guestmem dump ring ${target}`;
-    case "lost kick":
-    case "kicks suppressed":
-      return kickable ? `guestmem kick ${target}` : `guestmem dump ring ${target}`;
-    case "device not consuming":
-    case "ring full":
-      return `guestmem dump ring ${target} --recent 8`;
-    case "driver not reaping":
-      return kickable ? `guestmem kick ${target} --call` : `guestmem dump ring ${target}`;
-    case "not ready":
-      return `guestmem dump config ${target.replace(/:\d+$/, "")}`;
-    default:
-      return "";
-  }
 }
 
 function worstFirst(a: QueueReport, b: QueueReport): number {

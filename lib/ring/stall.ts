@@ -97,10 +97,21 @@ export interface Diagnosis {
 const STATUS = { DRIVER_OK: 4, NEEDS_RESET: 64, FAILED: 128 } as const;
 
 /** Names the stall of one queue. Pure: the same observation gives the same diagnosis. */
-export function diagnose(queue: QueueObservation): Diagnosis {
+export function diagnose(seen: QueueObservation): Diagnosis {
+  const queue = seen.halted === null ? seen : { ...seen, readings: standing(seen.readings) };
   const observed = span(queue.readings);
   const answer = notReady(queue) ?? corrupt(queue) ?? moving(queue) ?? still(queue);
   return { ...answer, observed };
+}
+
+/**
+ * The readings since the used index stands. What moved before the process was stopped says nothing of
+ * whether it moves.
+ */
+function standing(readings: readonly QueueReading[]): readonly QueueReading[] {
+  const used = readings.at(-1)?.indices.used;
+  const moved = readings.findLastIndex(({ indices }) => !sameIndex(indices.used, used as RingSide));
+  return readings.slice(moved + 1);
 }
 
 type Answer = Omit<Diagnosis, "observed">;
@@ -166,7 +177,7 @@ function still(queue: QueueObservation): Answer {
 }
 
 /** Everything was used. Has the driver seen it? */
-function reaped({ readings, config, armedAtZero }: QueueObservation): Answer {
+function reaped({ readings, config, armedAtZero, halted }: QueueObservation): Answer {
   const [, last] = ends(readings);
   const { available, used } = last.indices;
   const evidence = [`available and used both stand at ${place(used)}`];
@@ -184,6 +195,7 @@ function reaped({ readings, config, armedAtZero }: QueueObservation): Answer {
   if (pending > 0n) {
     evidence.push(`calls that nobody has taken are pending in the call fd: ${pending}`);
   }
+  if (halted !== null) evidence.push(halted);
   return { verdict: "driver not reaping", turn: "driver", evidence };
 }
 

@@ -7,7 +7,7 @@ import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import { hasRing } from "../guest/open_queue.ts";
 import { selectQueues } from "../guest/select.ts";
-import { pausedMachine } from "../source/halted.ts";
+import { haltedText, pausedMachine } from "../source/halted.ts";
 import type { Attachment } from "../source/source.ts";
 import { followQueues } from "./followed_queue.ts";
 import { GuestProcess } from "./guest_process.ts";
@@ -77,7 +77,7 @@ export async function* follow(
   let watched = new WatchedQueues(followQueues(attachment, sys));
   if (watched.queues.length === 0) throw nothingToFollow(attachment);
   let unreadable = countUnreadable(attachment);
-  let paused = await asked(() => pausedMachine(attachment.monitor), log) ?? null;
+  let paused = await asked(() => pausedText(attachment), log) ?? null;
   let refreshed = performance.now();
   let next = performance.now() + interval;
   while (!signal.aborted) {
@@ -90,7 +90,7 @@ export async function* follow(
     if (performance.now() - refreshed < REFRESH) continue;
     const { devices, memory } = attachment;
     await asked(() => attachment.refresh(), log);
-    const told = await asked(() => pausedMachine(attachment.monitor), log);
+    const told = await asked(() => pausedText(attachment), log);
     if (told !== undefined) paused = told;
     refreshed = performance.now();
     if (attachment.devices === devices && attachment.memory === memory) continue;
@@ -98,6 +98,11 @@ export async function* follow(
     watched = new WatchedQueues(followQueues(attachment, sys, watched.queues));
     unreadable = countUnreadable(attachment);
   }
+}
+
+async function pausedText({ monitor }: Attachment): Promise<string | null> {
+  const paused = await pausedMachine(monitor);
+  return paused === null ? null : haltedText(paused);
 }
 
 /** How to follow a guest that may go and come back. */

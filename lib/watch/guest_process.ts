@@ -10,7 +10,7 @@ import { POLLIN } from "../../ffi/constants.ts";
 import { Fd } from "../../ffi/fd.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
-import { haltedProcess, haltedText } from "../source/halted.ts";
+import { haltedProcess, haltedText, servingPid } from "../source/halted.ts";
 import type { Attachment } from "../source/source.ts";
 
 /** Milliseconds between two looks at whether it is there, and at whether it runs. */
@@ -54,13 +54,6 @@ export class GuestProcess implements Disposable {
   [Symbol.dispose](): void {
     this.#pidfd?.close();
   }
-}
-
-/** A target that names a process by its id, or what the source says. */
-function servingPid({ pid, origin, target }: Attachment): number | null {
-  if (pid !== undefined) return pid;
-  const match = /^(?:qemu|proc):([1-9][0-9]*)(?:[./]|$)/.exec(origin ?? target.text);
-  return match === null ? null : Number(match[1]);
 }
 
 /** null where the kernel has no pidfds, or the process is none of ours to look at. */

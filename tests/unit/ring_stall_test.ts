@@ -98,6 +98,20 @@ Deno.test("device not consuming: its process is stopped", () => {
   assertEquals(seen.evidence.includes(halted), true);
 });
 
+Deno.test("a process that was stopped meanwhile: what moved before does not count", () => {
+  //  ──u───a──▶
+  //  ───u──a──▶   stopped here
+  //  ───u──a──▶
+  const halted = "process 7 is stopped by a signal";
+  const readings = [reading(0, 5, 9), reading(500, 6, 9), reading(1000, 6, 9)];
+  const seen = diagnose(queue(readings, { halted }));
+  assertEquals([seen.verdict, seen.turn, seen.observed], ["device not consuming", "device", 500]);
+  assertEquals(seen.evidence.at(-1), halted);
+  assertEquals(diagnose(queue(readings.slice(0, 2), { halted })).observed, null);
+  const reaped = diagnose(queue([reading(0, 5, 5, { call: 1n })], { halted }));
+  assertEquals([reaped.verdict, reaped.evidence.at(-1)], ["driver not reaping", halted]);
+});
+
 Deno.test("kicks suppressed: NO_NOTIFY is set, or avail_event lies behind", () => {
   const plain = { ...CONFIG, features: 0n };
   const flags = [reading(0, 5, 7, { noNotify: true }), reading(1000, 5, 7, { noNotify: true })];

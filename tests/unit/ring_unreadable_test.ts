@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { diagnosisJson, diagnosisTable } from "../../cli/render/diagnosis.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { guestAddress } from "../../lib/address.ts";
-import { observe } from "../../lib/diagnose/observe.ts";
+import { observe, reports } from "../../lib/diagnose/observe.ts";
 import type { Backing } from "../../lib/memory/backing.ts";
 import { GuestMemory } from "../../lib/memory/guest_memory.ts";
 import { RegionTable } from "../../lib/memory/region_table.ts";
@@ -59,8 +59,9 @@ function guest(memory: GuestMemory, ring: RingConfig): Attachment {
 }
 
 async function diagnosed(memory: GuestMemory, ring: RingConfig) {
-  const how = { sys, duration: 0, looks: 2, still: false, signal: null, halted: null };
-  const [report] = await observe(guest(memory, ring), how);
+  const attachment = guest(memory, ring);
+  const observed = await observe(attachment, { sys, duration: 0, looks: 2, signal: null });
+  const [report] = reports(attachment, observed, { sys, still: false, halted: null });
   return report;
 }
 
