@@ -9,8 +9,7 @@ import { type Context, printLines, widthOf } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { HELP, openOptions } from "../options.ts";
 import { parseCount, parseSpan } from "../parse.ts";
-import { diagnosisJson, diagnosisTable, isStuck, renderDiagnosis } from "../render/diagnosis.ts";
-import { renderPlain } from "../render/table.ts";
+import { diagnosisJson, diagnosisPlain, isStuck, renderDiagnosis } from "../render/diagnosis.ts";
 
 const MANUAL = `
 Reads all rings a few times and names what each queue is stuck on: whose turn it is, for how long
@@ -41,6 +40,7 @@ that was seen, and the evidence. Worst first. Nothing is written and nothing is 
     the kick fd is empty
     next: guestmem kick proc:42/blk0:0
 
+Queues in a row that were never used are one line (4 to 63), but with --plain and --json.
 With --check the exit code is 3 when a queue is stuck.`;
 
 /** `diagnose` */
@@ -69,7 +69,7 @@ export function diagnoseCommand(context: Context): CommandUnknownOpts {
       const report = await diagnoseGuest(target, how);
       if (options.json) await context.print(diagnosisJson(report));
       else if (options.plain) {
-        await printLines(context, renderPlain(diagnosisTable(report.queues)));
+        await printLines(context, diagnosisPlain(report.queues));
       } else await context.print(renderDiagnosis(report, all, widthOf(context)));
       const stuck = report.halted !== null || report.queues.some(isStuck);
       if (options.check && stuck) context.exit(EXIT.findings);

@@ -12,7 +12,7 @@ import { escape } from "./escape.ts";
 import { fitTable } from "./fit.ts";
 import { jsonLine } from "./json.ts";
 import { wrap } from "./line.ts";
-import type { Cell, Table } from "./table.ts";
+import { type Cell, renderPlain, type Table } from "./table.ts";
 import { VERDICT_PAINT } from "./verdict.ts";
 
 /** Whether a queue wants attention. A queue that the driver never set up does not. */
@@ -34,7 +34,7 @@ const SPARE = ["AVAILABLE", "USED", "QUEUE", "IN FLIGHT", FOR, "TURN"];
 /** A line per queue, worst first, then the evidence for those that are stuck. */
 export function renderDiagnosis(report: GuestReport, all: boolean, width: number): string {
   const shown = all ? report.queues : report.queues.filter((queue) => queue.snapshot !== null);
-  const table = diagnosisTable(shown);
+  const table = diagnosisTable(folded(shown));
   const parts = [
     report.halted === null ? "" : red(escape(report.halted)),
     fitTable(
@@ -49,17 +49,72 @@ export function renderDiagnosis(report: GuestReport, all: boolean, width: number
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-/** The table alone: for `--plain`, too. */
-export function diagnosisTable(queues: readonly QueueReport[]): Table {
-  const row = (queue: QueueReport): Cell[] => [
+/** Rows in a row that are worth one: two lines say more than the fold of them. */
+const FOLD = 3;
+
+/** A report, or the first of several in a row of which nothing is to be said but how many there are. */
+interface Row {
+  readonly queue: QueueReport;
+  /** Target of the last, where there are several. */
+  readonly last: string | null;
+}
+
+/** Runs of a device's queues that were never used as one row each: a serial device has dozens. */
+function folded(queues: readonly QueueReport[]): Row[] {
+  const runs: QueueReport[][] = [];
+  for (const queue of queues) {
+    const run = runs.at(-1);
+    const follows = run !== undefined && isUnused(queue) && isNext(run[run.length - 1], queue);
+    if (follows) run.push(queue);
+    else runs.push([queue]);
+  }
+  return runs.flatMap((run): Row[] =>
+    run.length < FOLD
+      ? run.map((queue) => ({ queue, last: null }))
+      : [{ queue: run[0], last: run[run.length - 1].target }]
+  );
+}
+
+/** Nothing was ever made available in it. */
+function isUnused({ verdict, snapshot }: QueueReport): boolean {
+  if (verdict !== "idle" || snapshot === null || isUnreadable(snapshot)) return false;
+  const { available, used } = snapshot;
+  return [available, used].every(({ index, wrap }) => index === 0 && wrap !== false);
+}
+
+function isNext(before: QueueReport, queue: QueueReport): boolean {
+  const [device, index] = placeOf(before.target);
+  const [ofDevice, next] = placeOf(queue.target);
+  return isUnused(before) && device === ofDevice && Number(next) === Number(index) + 1;
+}
+
+/** Device and queue of a target: `qemu:4242/serial0`, `4`. */
+function placeOf(target: string): [device: string, index: string] {
+  const colon = target.lastIndexOf(":");
+  return [target.slice(0, colon), target.slice(colon + 1)];
+}
+
+/** A line per queue: for `--plain`. */
+export function diagnosisPlain(queues: readonly QueueReport[]): string {
+  return renderPlain(diagnosisTable(queues.map((queue) => ({ queue, last: null }))));
+}
+
+/** Queues of a fold are named by their numbers, and the target is their device's. */
+function namesOf({ queue, last }: Row): [queue: string, target: string] {
+  if (last === null) return [queue.queue, queue.target];
+  const [device, first] = placeOf(queue.target);
+  return [`${first} to ${placeOf(last)[1]}`, device];
+}
+
+function diagnosisTable(rows: readonly Row[]): Table {
+  const cells = ({ queue, last }: Row): Cell[] => [
     { text: queue.verdict, paint: VERDICT_PAINT[queue.verdict] },
     queue.turn === "nobody" ? "" : queue.turn,
     place(queue, ({ available }) => available.index),
     place(queue, ({ used }) => used.index),
     place(queue, ({ inFlight }) => inFlight),
     seconds(queue.observed),
-    queue.queue,
-    queue.target,
+    ...namesOf({ queue, last }),
   ];
   const columns = [
     { head: "VERDICT" },
@@ -71,7 +126,7 @@ export function diagnosisTable(queues: readonly QueueReport[]): Table {
     { head: "QUEUE" },
     { head: "TARGET" },
   ];
-  return { columns, rows: queues.map(row) };
+  return { columns, rows: rows.map(cells) };
 }
 
 /** Empty where there is no ring, and a dash where there is one that could not be read. */

@@ -6,7 +6,7 @@ import { configText } from "../../cli/render/config.ts";
 import { doctorText } from "../../cli/render/doctor.ts";
 import { findText } from "../../cli/render/find.ts";
 import { widest, wrapTable } from "../../cli/render/fit.ts";
-import { renderDiagnosis } from "../../cli/render/diagnosis.ts";
+import { diagnosisJson, diagnosisPlain, renderDiagnosis } from "../../cli/render/diagnosis.ts";
 import { ringText } from "../../cli/render/ring_text.ts";
 import type { QueueReport } from "../../lib/diagnose/observe.ts";
 import type { Device, Guest } from "../../lib/guest/guest.ts";
@@ -88,6 +88,37 @@ Deno.test("a diagnosis lets columns go before it is too wide, never the target o
   assertEquals(columns(100), whole);
   assertEquals(columns(80), whole.filter((head) => head !== "AVAILABLE"));
   assertEquals(columns(48), ["VERDICT", "TURN", "FOR", "TARGET"]);
+});
+
+Deno.test("queues of a device that were never used are one row, but not of a script's lines", () => {
+  const report = (device: string, index: number, used = 0): QueueReport => {
+    const { memory, config, driver } = queuePair<null>({ format: "split", size: 8 });
+    if (used > 0) driver.add([{ address: PLACE.high, length: 16, writable: false }], null);
+    driver.publish();
+    return {
+      ...{ target: `qemu:7/${device}:${index}`, device, queue: `q${index}`, observed: 1000 },
+      ...{ verdict: "idle", turn: "nobody", evidence: [], next: "" },
+      snapshot: openRing(memory, config).snapshot(),
+    };
+  };
+  const queues = [
+    ...[0, 1, 2, 3].map((index) => report("serial0", index, index === 1 ? 1 : 0)),
+    ...[4, 5, 7, 8, 9].map((index) => report("serial0", index)),
+    ...[10, 11].map((index) => report("other", index)),
+  ];
+  const all = { target: "qemu:7", halted: null, still: false, queues };
+  const lines = stripAnsiCode(renderDiagnosis(all, false, 80)).split("\n").slice(1);
+  const shown = lines.map((line) => line.split(/ {2,}/).slice(-2).join(" "));
+  assertEquals(shown, [
+    "q0 qemu:7/serial0:0",
+    "q1 qemu:7/serial0:1",
+    "2 to 5 qemu:7/serial0",
+    "7 to 9 qemu:7/serial0",
+    "q10 qemu:7/other:10",
+    "q11 qemu:7/other:11",
+  ]);
+  assertEquals(diagnosisPlain(queues).split("\n").length, queues.length);
+  assertEquals(JSON.parse(diagnosisJson(all)).queues.length, queues.length);
 });
 
 Deno.test("dump config lets the fds go before it is too wide, never the target", () => {
