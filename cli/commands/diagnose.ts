@@ -40,6 +40,9 @@ that was seen, and the evidence. Worst first. Nothing is written and nothing is 
     the kick fd is empty
     next: guestmem kick proc:42/blk0:0
 
+A process that is stopped can not be asked for its queues: they are looked for in its memory then, as
+\`find --carve\` does, and have the names that it gives them.
+
 Queues in a row that were never used are one line (4 to 63), but with --plain and --json.
 With --check the exit code is 3 when a queue is stuck.`;
 

@@ -9,7 +9,8 @@ import { type OpenOptions, openTarget } from "../source/attach.ts";
 import { type Halted, haltedGuest, haltedProcess, haltedText, namedPid } from "../source/halted.ts";
 import { sourceFor } from "../source/registry.ts";
 import type { Attachment } from "../source/source.ts";
-import { observe, type QueueReport, reports } from "./observe.ts";
+import { CARVED, carvedDevices } from "./carved.ts";
+import { observe, type ObservedGuest, type QueueReport, reports } from "./observe.ts";
 
 /** What is the matter with a guest. */
 export interface GuestReport {
@@ -19,7 +20,7 @@ export interface GuestReport {
   readonly halted: string | null;
   /** It is a dump: what is said of it is what one moment shows. */
   readonly still: boolean;
-  /** Worst first. Empty where the guest could not be attached because it is halted. */
+  /** Worst first. Where a stopped process can not be asked for its queues, those that memory shows. */
   readonly queues: readonly QueueReport[];
 }
 
@@ -40,22 +41,46 @@ export async function diagnoseGuest(
   options: DiagnoseOptions = {},
 ): Promise<GuestReport> {
   const sys = options.sys ?? openSys();
-  const stopped = stoppedProcess(sys, text);
+  const { duration = 1000, signal = null } = options;
+  await using attachment = await attach(text, { ...options, sys });
+  // What a session holds is attached although its process is stopped.
+  const before = await haltedGuest(sys, attachment);
+  const still = await isStill(attachment);
+  const looks = still ? 1 : options.looks ?? 5;
+  const guest = await known(attachment, before, signal);
+  const observed = await observe(guest, { sys, duration, looks, signal });
+  const halted = await haltedSince(before, sys, attachment);
+  const queues = reports(guest, observed, { sys, still, halted })
+    .map((queue) => guest === attachment ? queue : withNote(queue));
+  return { target: text, halted: halted === null ? null : haltedText(halted), still, queues };
+}
+
+/** A device can not be asked for while the process is stopped: its guest's memory can be read then. */
+async function attach(text: string, options: OpenOptions & { sys: Sys }): Promise<Attachment> {
   try {
-    await using attachment = await openTarget(text, { ...options, sys });
-    // What a session holds is attached although its process is stopped.
-    const before = await haltedGuest(sys, attachment);
-    const still = await isStill(attachment);
-    const { duration = 1000, signal = null } = options;
-    const looks = still ? 1 : options.looks ?? 5;
-    const observed = await observe(attachment, { sys, duration, looks, signal });
-    const halted = await haltedSince(before, sys, attachment);
-    const queues = reports(attachment, observed, { sys, still, halted });
-    return { target: text, halted: halted === null ? null : haltedText(halted), still, queues };
+    return await openTarget(text, options);
   } catch (error) {
-    if (stopped === null || !(error instanceof SourceError)) throw error;
-    return { target: text, halted: haltedText(stopped), still: false, queues: [] };
+    const pid = namedPid(text);
+    const stopped = pid !== null && haltedProcess(options.sys, pid) !== null;
+    if (!stopped || !(error instanceof SourceError)) throw error;
+    return await openTarget(text.split("/", 1)[0], options);
   }
+}
+
+/** The guest, with rings that are looked for in its memory where nobody can say which it has. */
+async function known(
+  attachment: Attachment,
+  halted: Halted | null,
+  signal: AbortSignal | null,
+): Promise<ObservedGuest> {
+  const { target, memory, note = "" } = attachment;
+  if (halted === null || note === "" || attachment.devices.length > 0) return attachment;
+  const devices = await carvedDevices(memory, signal);
+  return { target: { ...target, device: null, queue: null }, memory, devices };
+}
+
+function withNote(queue: QueueReport): QueueReport {
+  return { ...queue, evidence: [...queue.evidence, CARVED] };
 }
 
 /** Whether all that can be seen is one moment; also where a session holds it. */
@@ -79,10 +104,4 @@ async function haltedSince(
     if (!(error instanceof SourceError)) throw error;
     return before;
   }
-}
-
-/** Targets that name a process by its id can be looked at before anything is asked of it. */
-function stoppedProcess(sys: Sys, text: string): Halted | null {
-  const pid = namedPid(text);
-  return pid === null ? null : haltedProcess(sys, pid);
 }

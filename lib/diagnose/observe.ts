@@ -46,6 +46,12 @@ export interface ReportOptions {
   readonly halted: Halted | null;
 }
 
+/** What is looked at. */
+export type ObservedGuest = Pick<
+  Attachment,
+  "target" | "memory" | "devices" | "kicks" | "monitor"
+>;
+
 /** One queue's diagnosis. */
 export interface QueueReport extends Diagnosis {
   /** Target of the queue: `qemu:4242/blk0:0`. */
@@ -73,7 +79,7 @@ export interface Observed {
 
 /** Looks at the queues that the target names. */
 export async function observe(
-  attachment: Attachment,
+  attachment: ObservedGuest,
   options: ObserveOptions,
 ): Promise<Observed[]> {
   const watched = selectQueues(attachment.devices, attachment.target)
@@ -89,14 +95,14 @@ export async function observe(
 
 /** Diagnoses what was observed. Sorted worst first, then as the guest lists its queues. */
 export function reports(
-  attachment: Attachment,
+  attachment: ObservedGuest,
   observed: readonly Observed[],
   options: ReportOptions,
 ): QueueReport[] {
   return observed.map((one) => report(attachment, one, options)).sort(worstFirst);
 }
 
-function watch(attachment: Attachment, { device, queue, target }: SelectedQueue): Observed {
+function watch(attachment: ObservedGuest, { device, queue, target }: SelectedQueue): Observed {
   const ring = openQueue(attachment, queue);
   return { device, queue, target, ring, readings: [], previous: null, last: null };
 }
@@ -112,7 +118,7 @@ function takeLook(one: Observed, sys: Sys): void {
   if (!isUnreadable(snapshot)) one.readings.push({ indices: snapshot, kick, call });
 }
 
-function report(attachment: Attachment, one: Observed, options: ReportOptions): QueueReport {
+function report(attachment: ObservedGuest, one: Observed, options: ReportOptions): QueueReport {
   const { device, queue, target } = one;
   const { halted } = options;
   const diagnosis = diagnose(observation(one, halted === null ? null : haltedText(halted)));
@@ -124,7 +130,7 @@ function report(attachment: Attachment, one: Observed, options: ReportOptions): 
 
 /** The back-end of a shared ring of Xen can only be kicked by its guest, and that of a dump by nobody. */
 function isNotifiable(
-  attachment: Attachment,
+  attachment: ObservedGuest,
   { device, queue }: Observed,
   side: KickSide,
   { sys, still }: ReportOptions,

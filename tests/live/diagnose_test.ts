@@ -4,7 +4,9 @@
  * whose interrupts are masked.
  */
 import { assert, assertEquals } from "@std/assert";
+import { diagnoseGuest } from "../../lib/diagnose/guest.ts";
 import { guestmem, startGuestmem } from "../support/cli.ts";
+import { sys } from "../support/host.ts";
 import {
   type LinuxGuest,
   linuxGuestMissing,
@@ -19,6 +21,8 @@ interface Report {
     verdict: string;
     turn: string;
     target: string;
+    queue: string;
+    available: number | null;
     evidence: string[];
     next: string;
   }[];
@@ -96,9 +100,20 @@ liveTest("QEMU stopped by a signal is named at once", qemuMissing(), async () =>
   await using guest = await startBootSector();
   Deno.kill(guest.pid, "SIGSTOP");
   try {
-    const { halted, code } = await diagnosed(`qemu:${guest.pid}`);
-    assert(halted?.includes("stopped by a signal"), String(halted));
-    assertEquals(code, 3);
+    for (const place of ["", "/virtio-blk0:0"]) {
+      const { halted, queues, code } = await diagnosed(`qemu:${guest.pid}${place}`);
+      assert(halted?.includes("stopped by a signal"), String(halted));
+      assertEquals(code, 3);
+      // Nobody can be asked where the ring is: it is found in memory.
+      const disk = queues.find(({ queue }) => queue === "request0");
+      if (disk === undefined) throw new Error(JSON.stringify(queues));
+      assert(disk.available !== null);
+      assert(["idle", "device not consuming", "driver not reaping"].includes(disk.verdict));
+      assertEquals(disk.next, disk.verdict === "idle" ? "" : `kill -CONT ${guest.pid}`);
+      assert(disk.evidence.at(-1)?.startsWith("found by its shape"), disk.evidence.join());
+    }
+    const plain = await guestmem(["diagnose", `qemu:${guest.pid}`, "--for", "100ms", "--plain"]);
+    assert(plain.out.split("\t").length >= 8, plain.out);
     const target = `qemu:${guest.pid}/virtio-blk0:0`;
     for (const words of [["dump", "ring", target], ["kick", target]]) {
       const { code, err } = await guestmem(words);
@@ -106,6 +121,20 @@ liveTest("QEMU stopped by a signal is named at once", qemuMissing(), async () =>
       assert(err.includes(`process ${guest.pid} is stopped by a signal`), err);
       assert(err.includes(`remedy: kill -CONT ${guest.pid}`), err);
     }
+  } finally {
+    Deno.kill(guest.pid, "SIGCONT");
+  }
+});
+
+liveTest("QEMU stopped while it is looked at is not called moving", qemuMissing(), async () => {
+  await using guest = await startBootSector();
+  const report = diagnoseGuest(`qemu:${guest.pid}`, { sys, duration: 3000, looks: 16 });
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  Deno.kill(guest.pid, "SIGSTOP");
+  try {
+    const { halted, queues } = await report;
+    assert(halted?.includes("stopped by a signal"), String(halted));
+    assert(queues[0].verdict !== "moving", queues[0].evidence.join());
   } finally {
     Deno.kill(guest.pid, "SIGCONT");
   }
