@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import type { CaptureCounts } from "../../lib/pcap/capture.ts";
 import { type CaptureFile, openCaptureFile } from "../../lib/pcap/capture_file.ts";
 import { record } from "../../lib/pcap/record.ts";
 import type { ListenAddress } from "../../lib/metrics/serve.ts";
@@ -63,7 +64,9 @@ diff: \`guestmem help watch mem\`.
 Of an ivshmem: target it shows a line per interrupt that reaches us, and per peer that comes or goes.
 
 --pcap records instead: the packets of network queues, read from guest memory as they pass. What
-passed between two looks unseen is counted in the next packet's block (tshark: frame.drop_count).
+passed between two looks unseen is counted in the next packet's block (tshark: frame.drop_count). A
+ring that may have come round meanwhile leaves no count: the block's comment then says "lost, count
+unknown", and the last line "at least". Packed rings do so soon, for they have no running index.
 
 --metrics serves what it sees to Prometheus until Ctrl-C or --for: indices, rates, in flight, stalled
 seconds, verdict and sampling gaps, with labels guest, device and queue; of a Xen domain also the
@@ -194,8 +197,12 @@ async function capture(
   };
   const write = path === "-" ? (bytes: Uint8Array) => context.write(bytes) : toFile;
   const { counts, gone } = await record(attachment, { write, signal: end.signal });
-  const { packets, bytes, dropped } = counts;
-  const lost = dropped === 0 ? "" : `, ${dropped} passed unseen`;
-  context.warn(`guestmem: ${path}: ${packets} packets, ${bytes} bytes${lost}`);
+  const { packets, bytes } = counts;
+  context.warn(`guestmem: ${path}: ${packets} packets, ${bytes} bytes${unseen(counts)}`);
   if (gone !== null) throw gone;
+}
+
+function unseen({ dropped, uncounted }: CaptureCounts): string {
+  if (uncounted) return `, at least ${dropped} passed unseen`;
+  return dropped === 0 ? "" : `, ${dropped} passed unseen`;
 }

@@ -21,7 +21,10 @@ export const SNAP = 65536 + 64;
 export interface CaptureCounts {
   packets: number;
   bytes: number;
+  /** Frames that passed unseen; at least, where `uncounted`. */
   dropped: number;
+  /** Rings may have come round between two looks, with nothing to count it by. */
+  uncounted: boolean;
 }
 
 /** One queue that packets pass. */
@@ -36,7 +39,7 @@ interface Tapped {
 
 /** Follows the network queues among those selected. */
 export class Capture {
-  readonly counts: CaptureCounts = { packets: 0, bytes: 0, dropped: 0 };
+  readonly counts: CaptureCounts = { packets: 0, bytes: 0, dropped: 0, uncounted: false };
   #tapped: readonly Tapped[] = [];
   /** Names by interface number: a device that comes again has its number again. */
   readonly #devices: string[] = [];
@@ -91,6 +94,7 @@ export class Capture {
         this.counts.dropped += frame.dropped;
         yield { ...frame, bytes, interface: number, time: now, direction };
       }
+      this.counts.uncounted ||= tap.uncounted;
     }
   }
 }

@@ -12,7 +12,7 @@ export interface Frame {
   readonly length: number;
   /** Frames lost before it, as far as that can be counted. */
   readonly dropped: number;
-  /** Why the bytes may not be what was sent; empty where they are. */
+  /** {@linkcode LOST}, and why the bytes may not be what was sent; empty where neither holds. */
   readonly comment: string;
 }
 
@@ -24,6 +24,9 @@ export interface PacketBuffer {
   readonly comment: string;
 }
 
+/** In a frame's comment: how many were lost before it nobody can tell. */
+export const LOST = "lost, count unknown";
+
 /** Offset of num_buffers in `struct virtio_net_hdr_mrg_rxbuf` (5.1.6). */
 const NUM_BUFFERS = 10;
 
@@ -32,6 +35,8 @@ export class FrameBuilder {
   #parts: PacketBuffer[] = [];
   #missing = 0;
   #dropped = 0;
+  #untold = false;
+  #uncounted = false;
 
   /**
    * `header` is the length of the header before a packet; `merged` says that a packet may take
@@ -44,6 +49,17 @@ export class FrameBuilder {
     this.#dropped += count + (this.#missing > 0 ? 1 : 0);
     this.#parts = [];
     this.#missing = 0;
+  }
+
+  /** More frames may be lost here than can be counted. */
+  loseUncounted(): void {
+    this.lose(0);
+    this.#untold = this.#uncounted = true;
+  }
+
+  /** Whether that ever happened. */
+  get uncounted(): boolean {
+    return this.#uncounted;
   }
 
   /** Takes the next buffer; gives the frame that it completes, or null. */
@@ -73,9 +89,10 @@ export class FrameBuilder {
     const parts = this.#parts;
     const bytes = parts.length === 1 ? parts[0].bytes : joined(parts);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const comment = parts.find((part) => part.comment !== "")?.comment ?? "";
+    const about = parts.find((part) => part.comment !== "")?.comment ?? "";
+    const comment = [this.#untold ? LOST : "", about].filter((text) => text !== "").join("; ");
     const dropped = this.#dropped;
-    [this.#dropped, this.#parts] = [0, []];
+    [this.#dropped, this.#untold, this.#parts] = [0, false, []];
     return { bytes, length, dropped, comment };
   }
 }

@@ -6,10 +6,11 @@
  */
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { RingPosition } from "../ring/config.ts";
-import { availBit, usedBit } from "../ring/packed_position.ts";
+import { availBit, slotsBetween, usedBit } from "../ring/packed_position.ts";
 import { openRing } from "../ring/ring.ts";
 import type { DescriptorChain, Ring, RingSnapshot } from "../ring/snapshot.ts";
 import { type Frame, FrameBuilder } from "./frames.ts";
+import { lapWatch } from "./laps.ts";
 import { packetBuffer, type PacketTap, type TapOptions } from "./split_tap.ts";
 
 /** A list that is with the device, and how many slots it takes. */
@@ -24,6 +25,7 @@ export class PackedTap implements PacketTap {
   readonly #ring: Ring;
   readonly #builder: FrameBuilder;
   readonly #words: Uint32Array;
+  readonly #lapped: () => boolean;
   readonly #known = new Map<number, Known>();
   /** Transmit: the driver's position seen last. Receive: the device's. */
   #next: RingPosition | null = null;
@@ -34,9 +36,28 @@ export class PackedTap implements PacketTap {
     this.#words = new Uint32Array(options.config.size * 4);
     const merged = options.merged && options.role === "rx";
     this.#builder = new FrameBuilder(options.header, merged, options.config.size);
+    this.#lapped = lapWatch(this.#ring, options);
+  }
+
+  get uncounted(): boolean {
+    return this.#builder.uncounted;
   }
 
   poll(): Frame[] {
+    if (this.#lapped()) this.#lose();
+    const frames = this.#passed();
+    if (this.#lapped()) this.#lose();
+    return frames;
+  }
+
+  /** Positions mean nothing after a lap, and buffers that are known by id may have gone and come. */
+  #lose(): void {
+    this.#builder.loseUncounted();
+    this.#known.clear();
+    if (this.#options.role === "rx") this.#next = null;
+  }
+
+  #passed(): Frame[] {
     const frames = this.#options.role === "rx" && this.#next !== null ? this.#received() : [];
     const snapshot = this.#ring.snapshot();
     const chains = Array.from({ length: snapshot.chainCount }, (_, n) => snapshot.chain(n));
@@ -51,7 +72,10 @@ export class PackedTap implements PacketTap {
     const before = this.#next;
     this.#next = now;
     if (before === null) return [];
-    const passed = this.#distance(before, now);
+    const { size } = this.#options.config;
+    const distance = slotsBetween(before, now, size);
+    if (distance < 0 || distance > size) this.#builder.loseUncounted();
+    const passed = distance < 0 ? size : Math.min(distance, size);
     const fresh = chains.filter(({ slot }) => this.#offset(slot, now) <= passed);
     const seen = fresh.length === 0 ? 0 : this.#offset(fresh[0].slot, now);
     // What lies before the first list that is still there was used before it could be read.
@@ -116,13 +140,6 @@ export class PackedTap implements PacketTap {
     const { size } = this.#options.config;
     const sum = index + slots;
     return sum < size ? { index: sum, wrap } : { index: sum - size, wrap: !wrap };
-  }
-
-  /** Slots from one position on to a later one, at most a lap and what is left of the next. */
-  #distance(from: RingPosition, to: RingPosition): number {
-    const { size } = this.#options.config;
-    const slots = to.index - from.index + (from.wrap === to.wrap ? 0 : size);
-    return slots < 0 ? size : Math.min(slots, size);
   }
 
   /** How many slots a slot lies before a position: 1 to the size. */

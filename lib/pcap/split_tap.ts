@@ -14,6 +14,7 @@ import type { RingConfig } from "../ring/config.ts";
 import { openRing } from "../ring/ring.ts";
 import type { DescriptorChain, Ring } from "../ring/snapshot.ts";
 import { type Frame, FrameBuilder, type PacketBuffer } from "./frames.ts";
+import { lapWatch } from "./laps.ts";
 
 /** What to read, and how much of each packet. */
 export interface TapOptions {
@@ -26,10 +27,14 @@ export interface TapOptions {
   readonly merged: boolean;
   /** Bytes kept of a buffer, header included. */
   readonly snap: number;
+  /** Milliseconds of a steady clock. Default `performance.now`. */
+  readonly clock?: () => number;
 }
 
 /** A queue whose packets are read. */
 export interface PacketTap {
+  /** Whether more may have been lost so far than frames say. */
+  readonly uncounted: boolean;
   /**
    * Frames that have passed since the last call, in order, each read when it is asked for. Never
    * throws on guest data.
@@ -42,6 +47,7 @@ export class SplitTap implements PacketTap {
   readonly #options: TapOptions;
   readonly #ring: Ring;
   readonly #builder: FrameBuilder;
+  readonly #lapped: () => boolean;
   #next: number | null = null;
 
   constructor(options: TapOptions) {
@@ -49,9 +55,20 @@ export class SplitTap implements PacketTap {
     this.#ring = openRing(options.memory, { ...options.config, start: undefined });
     const merged = options.merged && options.role === "rx";
     this.#builder = new FrameBuilder(options.header, merged, options.config.size);
+    this.#lapped = lapWatch(this.#ring, options);
+  }
+
+  get uncounted(): boolean {
+    return this.#builder.uncounted;
   }
 
   *poll(): Generator<Frame> {
+    if (this.#lapped()) this.#builder.loseUncounted();
+    yield* this.#passed();
+    if (this.#lapped()) this.#builder.loseUncounted();
+  }
+
+  *#passed(): Generator<Frame> {
     const indices = this.#ring.indices();
     if (indices === null) return;
     const side = this.#options.role === "tx" ? indices.available : indices.used;

@@ -1,6 +1,7 @@
 /** pcapng blocks byte by byte, and frames read off drawn rings. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { FrameBuilder } from "../../lib/pcap/frames.ts";
+import { Laps } from "../../lib/pcap/laps.ts";
 import { PackedTap } from "../../lib/pcap/packed_tap.ts";
 import { SplitTap } from "../../lib/pcap/split_tap.ts";
 import { enhancedPacket, interfaceDescription, sectionHeader } from "../../lib/wire/pcapng.ts";
@@ -141,4 +142,92 @@ Deno.test("packed transmit and receive: buffers are known by id when they come b
   // The device used the second buffer first: its descriptor is written into slot 0.
   posted.slot(0, { address: AT.buffers, length: HEADER + 4, id: 1, flags: USED | 2 });
   assertEquals([...receive.poll()].map(({ bytes }) => textOf(bytes)), ["pong"]);
+});
+
+/** A packed ring of 4 that its driver goes on with, slot by slot; used at once but for the last two. */
+function movingRing() {
+  const ring = new DrawnRing(drawnConfig("packed", 4));
+  const length = packet(ring, AT.buffers, "ping");
+  let made = 0;
+  const flags = (n: number, used: boolean) => {
+    const wrap = n % 8 < 4;
+    return (wrap ? 0x80 : 0x8000) ^ (used ? 0x8000 : 0);
+  };
+  const write = (n: number, used: boolean) =>
+    ring.slot(n % 4, { address: AT.buffers, length, id: n % 4, flags: flags(n, used) });
+  const send = (count: number) => {
+    const from = Math.max(0, made - 2);
+    made += count;
+    for (let n = from; n < made; n++) write(n, n < made - 2);
+  };
+  return { ring, send };
+}
+
+Deno.test("packed transmit: a ring that came round between two looks says that the count is unknown", () => {
+  const { ring, send } = movingRing();
+  let now = 0;
+  const tap = new PackedTap({ ...tapOptions(ring, "tx"), clock: () => now++ });
+  send(2);
+  assertEquals([...tap.poll()], []);
+  send(3);
+  assertEquals([...tap.poll()].map(({ dropped, comment }) => [dropped, comment]), [
+    [1, ""],
+    [0, ""],
+  ]);
+  assertEquals(tap.uncounted, false);
+  // A lap and a slot: where it stands is one slot on, with another wrap counter.
+  send(5);
+  const [first, second] = [...tap.poll()].map(({ comment }) => comment);
+  assertEquals([first, second], ["lost, count unknown", ""]);
+  assertEquals(tap.uncounted, true);
+});
+
+Deno.test("packed transmit: two whole laps leave no trace but the rate before", () => {
+  const { ring, send } = movingRing();
+  let now = 0;
+  const tap = new PackedTap({ ...tapOptions(ring, "tx"), clock: () => now });
+  send(2);
+  for (let n = 0; n < 20; n++) {
+    assertEquals([...tap.poll()].length, n === 0 ? 0 : 1);
+    assertEquals(tap.uncounted, false, `look ${n}`);
+    send(1);
+    now += n % 2 === 0 ? 1 : 0.5;
+  }
+  [...tap.poll()];
+  send(8);
+  now += 10;
+  const [frame] = [...tap.poll(), (send(1), null), ...tap.poll()].filter((one) => one !== null);
+  assertEquals([frame.comment, tap.uncounted], ["lost, count unknown", true]);
+});
+
+Deno.test("packed receive: after a lap a buffer's id says nothing of where it is", () => {
+  const [AVAILABLE, USED] = [0x82, 0x8082];
+  const ring = new DrawnRing(drawnConfig("packed", 4));
+  const post = (slot: number, flags: number) =>
+    ring.slot(slot, { address: AT.buffers, length: 1526, id: slot, flags });
+  for (let slot = 0; slot < 4; slot++) post(slot, AVAILABLE);
+  let now = 0;
+  const tap = new PackedTap({ ...tapOptions(ring, "rx"), clock: () => now++ });
+  assertEquals([...tap.poll()], []);
+  packet(ring, AT.buffers, "pong");
+  for (let slot = 0; slot < 4; slot++) post(slot, USED);
+  assertEquals([[...tap.poll()].length, tap.uncounted], [0, true]);
+});
+
+Deno.test("a stretch is believed by its rate, and by how many of late went too far", () => {
+  const steady = (rate: number, pauses: readonly number[]) => {
+    const laps = new Laps(512);
+    let [time, doubts] = [0, 0];
+    for (let n = 0; n < 400; n++) {
+      time += pauses[n % pauses.length];
+      if (laps.look(Math.floor(rate * time) % 512, time)) doubts++;
+    }
+    return doubts;
+  };
+  assertEquals(steady(0, [1.1, 0.2]), 0);
+  // 100 in a millisecond: 110 between two looks. 3000: six laps and more.
+  assertEquals(steady(100, [1.1, 0.2]), 0);
+  assert(steady(3000, [1.13, 0.21, 1.07, 0.26, 1.19, 0.23]) > 380);
+  // As many as take it round once in each pause: only the short stretches tell.
+  assert(steady(512, [1, 0.2]) >= 199);
 });
