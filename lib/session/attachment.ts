@@ -149,7 +149,7 @@ function openRing(parts: Parts, device: string, queue: number): XenRing {
   const { name, reader } = parts;
   const { value, fds } = reader.askNow<RingAnswer>({ do: "ring", name, device, queue });
   const { kind, abi, pages } = value;
-  const [backing] = openBackings(parts, [pages], fds, parts.resources);
+  const [backing] = openBackings(parts, [pages], fds, parts.resources, NONE);
   return openXenRing({ kind, abi, pages: backing });
 }
 
@@ -160,7 +160,8 @@ function openMemory(
   files: DisposableStack,
 ): GuestMemory {
   const { write } = parts.options;
-  const backings = openBackings(parts, answer.backings, fds, files);
+  const writable = write ? writableOf(answer) : NONE;
+  const backings = openBackings(parts, answer.backings, fds, files, writable);
   const regions = answer.regions.map((region) => ({
     ...region,
     guest: guestAddress(region.guest),
@@ -171,21 +172,30 @@ function openMemory(
   return write ? new WritableGuestMemory(table, answer.name) : new GuestMemory(table, answer.name);
 }
 
+/** No backing is mapped writable. */
+const NONE: ReadonlySet<number> = new Set();
+
+/** Places of the backings that some region may write: the session has no other's fd for writing. */
+function writableOf({ regions }: MemoryAnswer): ReadonlySet<number> {
+  return new Set(regions.filter(({ access }) => access === "rw").map(({ backing }) => backing));
+}
+
 /** Takes the fds over: each is a backing's, or closed. */
 function openBackings(
   parts: Parts,
   backings: readonly WireBacking[],
   fds: readonly number[],
   files: DisposableStack,
+  writable: ReadonlySet<number>,
 ): Backing[] {
   const { options: { sys }, reader, name } = parts;
   const left = new Set(fds);
   try {
-    return backings.map((backing) => {
+    return backings.map((backing, n) => {
       if (backing.fd === null) return remoteBacking(reader, name, backing);
       const number = fds[backing.fd];
       left.delete(number);
-      return files.use(openFile(sys, backing, new Fd(sys, number), parts.options.write));
+      return files.use(openFile(sys, backing, new Fd(sys, number), writable.has(n)));
     });
   } finally {
     closeAll(sys, left);

@@ -1,6 +1,6 @@
 /** What a session holds, attached from another process: by fds, and by asking. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { isSyscallFailure, SourceError } from "../../lib/errors.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type GuestMemoryError, isSyscallFailure, SourceError } from "../../lib/errors.ts";
 import { isReadable, reportRing } from "../../lib/guest/ring_report.ts";
 import { selectQueues } from "../../lib/guest/select.ts";
 import { chooseKick, kicksOf } from "../../lib/kick/choose.ts";
@@ -122,6 +122,27 @@ Deno.test("the rights of what is held are all that is given", async () => {
     await using writer = await attachFrom(session, "m2@s", true);
     writer.writable!.write(16n, Uint8Array.of(1, 2, 3));
     assertEquals([...reader.memory.bytes(16n, 3)], [1, 2, 3]);
+  }
+  await Deno.remove(runtime, { recursive: true });
+});
+
+Deno.test("what is held with rights that differ is mapped with those of each part", async () => {
+  const runtime = await Deno.makeTempDir();
+  await using session = await startSessionProcess(runtime);
+  const [ram, more] = [`${runtime}/ram`, `${runtime}/more`];
+  for (const file of [ram, more]) await Deno.writeFile(file, pattern(8192));
+  for (const write of [true, false]) {
+    const add = [`1M=file:${more}:0+4K:${write ? "ro" : "rw"}`];
+    const common = { do: "map", target: `file:${ram}`, name: null, layout: null } as const;
+    const name = await session.ask<string>({ ...common, write, add, replace: false });
+    await using held = await attachFrom(session, `${name}@s`, true);
+    const { regions } = held.memory.table;
+    assertEquals(regions.map(({ access }) => access), write ? ["rw", "ro"] : ["ro", "rw"]);
+    const [may, mayNot] = write ? [0x10n, 0x100010n] : [0x100010n, 0x10n];
+    held.writable!.write(may, Uint8Array.of(1, 2, 3));
+    assertEquals([...held.memory.bytes(may, 3)], [1, 2, 3]);
+    const error = assertThrows(() => held.writable!.write(mayNot, Uint8Array.of(1)));
+    assertEquals((error as GuestMemoryError).kind, "read-only");
   }
   await Deno.remove(runtime, { recursive: true });
 });
