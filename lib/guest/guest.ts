@@ -62,6 +62,8 @@ export interface Device {
   readonly queues: readonly Queue[];
   /** Where its registers are, seen from inside the guest; undefined where that is not known. */
   readonly areas?: readonly DeviceArea[];
+  /** On PCI, whether BAR 0 is ports, which only a modern device has not; undefined where not known. */
+  readonly ports?: boolean;
   /** What went wrong in reading this device; empty where nothing did. */
   readonly note: string;
 }

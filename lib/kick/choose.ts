@@ -33,7 +33,7 @@ export function kicksOf(
   return [
     eventfdKick(sys, queue.notifier, side),
     ...attachment.kicks?.(device, queue, side) ?? [],
-    monitorPortKick(attachment.monitor, device.bus, queue.index, side),
+    monitorPortKick(attachment.monitor, device, queue.index, side),
     monitorKick(attachment.monitor, side),
   ];
 }

@@ -7,7 +7,7 @@
  */
 import { hex } from "../address.ts";
 import { SourceError } from "../errors.ts";
-import type { BusPlace } from "../guest/guest.ts";
+import type { BusPlace, Device } from "../guest/guest.ts";
 import type { Monitor } from "../source/source.ts";
 import { LEGACY } from "../transport/legacy_pci.ts";
 import { isRecord } from "../wire/qmp/message.ts";
@@ -16,27 +16,37 @@ import type { Kick, KickProof, KickSide } from "./kick.ts";
 /** Functions looked at in one answer to query-pci. */
 const FUNCTION_LIMIT = 65536;
 
-/** The kick by a port that the monitor writes. `bus` is the device's place. */
+/** The kick by a port that the monitor writes. */
 export function monitorPortKick(
   monitor: Monitor | undefined,
-  bus: BusPlace,
+  device: Pick<Device, "bus" | "ports">,
   queue: number,
   side: KickSide,
 ): Kick {
+  const { bus } = device;
   return {
     name: "monitor-port",
     lastResort: true,
-    possible: possible(monitor, bus, side),
+    possible: possible(monitor, device, side),
     describe: () => `monitor: write ${queue} to the legacy notify port of ${bus.id}`,
     send: () => send(monitor, bus, queue),
   };
 }
 
-function possible(monitor: Monitor | undefined, bus: BusPlace, side: KickSide): true | string {
+function possible(
+  monitor: Monitor | undefined,
+  { bus, ports }: Pick<Device, "bus" | "ports">,
+  side: KickSide,
+): true | string {
   if (side === "call") return "the monitor can kick the device, not call the driver";
   if (monitor === undefined) return "the guest has no monitor that answers";
-  return placeOf(bus) === null ? "the device is not on PCI, and has no ports" : true;
+  if (placeOf(bus) === null) return "the device is not on PCI, and has no ports";
+  return ports === false ? MODERN : true;
 }
+
+const MODERN = "the device has no ports: it is modern (disable-legacy)";
+/** What helps where the device is not what it was, or the guest has not placed its ports. */
+const REMEDY = "`guestmem kick TARGET --list` shows the other ways";
 
 interface PciPlace {
   readonly bus: number;
@@ -60,7 +70,7 @@ async function send(
   const place = placeOf(bus);
   if (monitor === undefined || place === null) throw unsupported("no monitor, or no PCI device");
   const base = portsOf(await monitor.execute("query-pci"), place);
-  if (base === null) throw unsupported(`${bus.id} has no ports: it is a modern device`);
+  if (base === null) throw unsupported(`${bus.id} has no ports: it is modern, or not set up`);
   const port = base + BigInt(LEGACY.queueNotify);
   const line = `o /h ${hex(port)} ${queue}`;
   const said = await monitor.execute("human-monitor-command", { "command-line": line });
@@ -95,5 +105,5 @@ function barZero(regions: unknown): bigint | null {
 }
 
 function unsupported(text: string): SourceError {
-  return new SourceError("kick", "monitor-port", "unsupported", text);
+  return new SourceError("kick", "monitor-port", "unsupported", text, REMEDY);
 }

@@ -17,6 +17,8 @@ export interface PciFunction {
   readonly id: string;
   /** Bus behind it, where it is a bridge. */
   readonly secondary: number | null;
+  /** BAR 0 is ports: a legacy or transitional virtio device. */
+  readonly ports: boolean;
   /** Memory BARs that the guest has placed. */
   readonly bars: readonly { readonly start: bigint; readonly end: bigint }[];
 }
@@ -73,6 +75,7 @@ export function parsePci(reply: Reply): PciFunction[] {
 function functionOf(device: Record<string, unknown>): PciFunction {
   const number = (value: unknown) => typeof value === "number" ? value : 0;
   const bridge = isRecord(device.pci_bridge) ? device.pci_bridge : null;
+  const regions: unknown[] = Array.isArray(device.regions) ? device.regions : [];
   const bus = bridge !== null && isRecord(bridge.bus) ? bridge.bus : null;
   return {
     bus: number(device.bus),
@@ -80,7 +83,8 @@ function functionOf(device: Record<string, unknown>): PciFunction {
     function: number(device.function),
     id: typeof device.qdev_id === "string" ? device.qdev_id : "",
     secondary: bus === null ? null : number(bus.secondary ?? bus.number),
-    bars: Array.isArray(device.regions) ? device.regions.flatMap(barOf) : [],
+    ports: regions.some((region) => isRecord(region) && region.bar === 0 && region.type === "io"),
+    bars: regions.flatMap(barOf),
   };
 }
 

@@ -155,6 +155,7 @@ async function readDevice(monitor: QmpMonitor, known: Known): Promise<Device> {
     features: status.features,
     vhost: running || backEnd.kind !== null ? kind : null,
     queues: queues.map((queue) => nameQueue(queue, status, queues.length)),
+    ...(known.pci === null ? {} : { ports: known.pci.ports }),
     note: [status.note, iovaNote(status.features)].filter((part) => part !== "").join("; "),
   };
 }

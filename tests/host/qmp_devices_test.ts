@@ -36,6 +36,7 @@ Deno.test("recorded q35 guest: six devices by place, with features, status and q
   );
   assertEquals(devices.map((one) => one.vhost), new Array(6).fill(null));
   assertEquals(devices.map((one) => one.note), new Array(6).fill(""));
+  assertEquals(devices.map((one) => one.ports), new Array(6).fill(false), "modern, all of them");
   const [blk, net, serial] = devices;
   assertEquals(blk.queues[0].ring, {
     format: "split",

@@ -4,6 +4,7 @@ import { chooseKick, hasWay } from "../../lib/kick/choose.ts";
 import { parseEventfd } from "../../lib/kick/eventfd.ts";
 import type { Kick } from "../../lib/kick/kick.ts";
 import { monitorKick } from "../../lib/kick/monitor.ts";
+import { monitorPortKick } from "../../lib/kick/monitor_port.ts";
 
 function way(name: string, possible: true | string, lastResort = false): Kick {
   const send = () => Promise.resolve({ evidence: [] });
@@ -108,4 +109,14 @@ Deno.test("a paused guest is not set going by a kick", async () => {
 Deno.test("the monitor can not call the driver, and may not be there", () => {
   assert(monitorKick(monitor([]), "call").possible !== true);
   assert(monitorKick(undefined, "kick").possible !== true);
+});
+
+Deno.test("the monitor can not write ports that a modern device has not", () => {
+  const bus = { kind: "pci", id: "0000:00:03.0" } as const;
+  const possible = (ports?: boolean) =>
+    monitorPortKick(monitor([]), { bus, ...(ports === undefined ? {} : { ports }) }, 0, "kick")
+      .possible;
+  assertEquals(possible(true), true);
+  assertEquals(possible(), true, "not known: query-pci tells when it is sent");
+  assertEquals(possible(false), "the device has no ports: it is modern (disable-legacy)");
 });
