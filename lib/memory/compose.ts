@@ -33,7 +33,8 @@ export interface Segment {
 
 /**
  * The regions of a segment in their new place: as many as its source has there, with the same holes
- * between them. Throws RangeError where it is empty, wraps past 2^64 or holds no memory at all.
+ * between them. Throws RangeError where it is empty, wraps past 2^64, holds no memory at all, or reaches
+ * past either end of its source: what is shorter than what was asked for must not go unsaid.
  */
 export function place(segment: Segment): Region[] {
   const { guest, from, offset, length, access, name } = segment;
@@ -57,7 +58,18 @@ export function place(segment: Segment): Region[] {
       `${what}: [${hex(offset)}, +${hex(length)}) holds no memory in ${from.name}`,
     );
   }
+  checkEnds(segment, what);
   return regions;
+}
+
+function checkEnds({ from, offset, length }: Segment, what: string): void {
+  const { regions } = from.table;
+  const [start, end] = [regions[0].guest, regionEnd(regions[regions.length - 1])];
+  if (offset >= start && offset + length <= end) return;
+  const wanted = `[${hex(offset)}, +${hex(length)})`;
+  throw new RangeError(
+    `${what}: ${wanted} is not all in ${from.name}, which is [${hex(start)}, ${hex(end)})`,
+  );
 }
 
 /**

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { guestAddress, parseNumber } from "../address.ts";
+import { ADDRESS_LIMIT, guestAddress, parseNumber } from "../address.ts";
 import { SourceError } from "../errors.ts";
 import { compose, place, type Segment } from "../memory/compose.ts";
 import { GuestMemory, WritableGuestMemory } from "../memory/guest_memory.ts";
-import { type Access, regionEnd } from "../memory/region.ts";
+import { type Access, type Region, regionEnd } from "../memory/region.ts";
 import type { Attachment } from "./source.ts";
 
 /** One `--add`. */
@@ -47,7 +47,7 @@ export interface ComposeOptions {
 /**
  * One attachment over a guest and what is added to it. It owns all of them: they are disposed in
  * reverse order, also where composing fails. Throws `SourceError` (stage `compose`) for an overlap
- * without `replace`, for a part that holds no memory, and what `open` throws. Where a refresh fails to
+ * without `replace`, for a part that is not all in its target, and what `open` throws. Where a refresh fails to
  * compose, `memory` is the guest's own until one does not.
  */
 export async function composed(base: Attachment, options: ComposeOptions): Promise<Attachment> {
@@ -108,15 +108,34 @@ type Part = { readonly addition: Addition; readonly attachment: Attachment };
 
 function join(base: Attachment, parts: readonly Part[], replace: boolean): GuestMemory {
   const { name, table } = base.memory;
+  const { scheme } = base.target;
+  const overlap = replace ? "" : "--replace puts it in place of what is there";
+  const whole = parts.reduce((sum, part) => {
+    const added = placed(part, scheme);
+    return refusing(scheme, overlap, () => compose(sum, added, replace));
+  }, table);
+  const writable = base.writable !== null || parts.some(({ addition }) => addition.access === "rw");
+  return writable ? new WritableGuestMemory(whole, name) : new GuestMemory(whole, name);
+}
+
+function placed(part: Part, scheme: string): Region[] {
+  return refusing(scheme, remedyOf(part.addition), () => place(segment(part)));
+}
+
+/** What helps where a segment can not be placed, whatever else is there. */
+function remedyOf({ guest, target, part }: Addition): string {
+  if (part !== null && part.length <= 0n) return `leave OFFSET+LENGTH out for all of ${target}`;
+  if (part !== null && guest + part.length > ADDRESS_LIMIT) {
+    return "put it lower: its last byte must be below 2^64";
+  }
+  return `\`guestmem map ${target}\` shows what memory it has`;
+}
+
+function refusing<T>(scheme: string, remedy: string, run: () => T): T {
   try {
-    const whole = parts.reduce((sum, part) => compose(sum, place(segment(part)), replace), table);
-    const writable = base.writable !== null ||
-      parts.some(({ addition }) => addition.access === "rw");
-    return writable ? new WritableGuestMemory(whole, name) : new GuestMemory(whole, name);
+    return run();
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    const { scheme } = base.target;
-    const remedy = replace ? "" : "--replace puts it in place of what is there";
     throw new SourceError(scheme, "compose", "failed", error.message, remedy, { cause: error });
   }
 }

@@ -34,6 +34,25 @@ Deno.test("--add beyond storage and, with --replace, in place of it", () =>
     ]]);
   }));
 
+Deno.test("a segment that can not be placed is refused, with what helps", () =>
+  withFiles(async (folder) => {
+    const target = `file:${folder}/c.ram`;
+    const add = async (segment: string) => {
+      const { code, err } = await guestmem(["map", `file:${folder}/b.ram`, "--add", segment]);
+      assertEquals([code, err.includes("--replace")], [1, false], err);
+      return err;
+    };
+    const empty = await add(`1M=${target}:0+0`);
+    assertStringIncludes(empty, `length is not positive\n`);
+    assertStringIncludes(empty, `leave OFFSET+LENGTH out for all of ${target}`);
+    assertStringIncludes(await add(`0xffffffffffffffff=${target}:0+0x1000`), "put it lower");
+    assertStringIncludes(await add(`0xffffffffffffffff=${target}`), "wraps past 2^64");
+    const beyond = await add(`1M=${target}:0x1800+0x1000`);
+    assertStringIncludes(beyond, "[0x1800, +0x1000) is not all in");
+    assertStringIncludes(beyond, "which is [0x0, 0x2000)");
+    assertStringIncludes(beyond, `\`guestmem map ${target}\` shows what memory it has`);
+  }));
+
 Deno.test("an overlap without --replace is refused, with the remedy", () =>
   withFiles(async (folder) => {
     const { code, err } = await guestmem([
