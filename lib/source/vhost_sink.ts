@@ -1,11 +1,14 @@
 /**
- * `vhost:SOCKET` where nobody listens: we are the back-end, for as long as the attachment lives.
+ * `vhost:SOCKET` where nobody listens: we are the back-end, for as long as the attachment lives. What a
+ * front-end tells is published, as a tap does, so that others find the sink and attach to it.
  *
  * @module
  */
-import { startSink } from "../tap/sink.ts";
-import { SourceError } from "../errors.ts";
+import { isSyscallFailure, SourceError } from "../errors.ts";
 import type { ConnectionState } from "../tap/connection.ts";
+import { emptyLayout } from "../tap/layout.ts";
+import { type Sink, startSink } from "../tap/sink.ts";
+import { type Publication, publication } from "./published.ts";
 import type { Attachment, AttachOptions, Target } from "./source.ts";
 import { attachLive } from "./vhost_live.ts";
 
@@ -17,12 +20,17 @@ export async function attachSink(target: Target, options: AttachOptions): Promis
   const { sys, signal, log } = options;
   const ready = Promise.withResolvers<void>();
   await using undo = new AsyncDisposableStack();
+  const published = undo.use(publication(sys));
   const sink = undo.use(startSink({
     sys,
     listen: target.what,
     log,
-    changed: ({ state }) => isReady(state) && ready.resolve(),
+    changed(now) {
+      publish(published, now, log);
+      if (isReady(now.state)) ready.resolve();
+    },
   }));
+  publish(published, sink, log);
   const notice = options.notice ?? log;
   notice(`serving ${sink.socket} as a back-end that consumes nothing: waiting for a front-end`);
   const abort = () => ready.reject(stopped(target));
@@ -36,6 +44,18 @@ export async function attachSink(target: Target, options: AttachOptions): Promis
     return JSON.stringify(sink.layout());
   };
   return await attachLive({ target, options, pid: sys.pid, read, owned: undo.move() });
+}
+
+/** A sink that can not publish still serves. */
+function publish(published: Publication, sink: Sink, log: (line: string) => void): void {
+  const { socket, frontEnd } = sink;
+  const empty = () => emptyLayout({ kind: "sink", socket, peer: null });
+  try {
+    published.replace(frontEnd === null ? empty() : sink.layout());
+  } catch (error) {
+    if (!isSyscallFailure(error)) throw error;
+    log(`${socket} is not shown to other processes: ${error.message}`);
+  }
 }
 
 function isReady({ memory, vrings, features }: ConnectionState): boolean {

@@ -1,5 +1,5 @@
 /**
- * Taps, as other processes see them: by the layouts they publish.
+ * Taps and sinks, as other processes see them: by the layouts they publish.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { Attachment, AttachOptions, Target } from "./source.ts";
 import { allPids } from "./unix_listener.ts";
 import { attachLive } from "./vhost_live.ts";
 
-/** A process that taps, and all that it publishes for one socket. */
+/** A process that taps, or is a sink, and all that it publishes for one socket. */
 export interface TapProcess {
   readonly pid: number;
   readonly socket: string;
@@ -128,7 +128,8 @@ export function attachTap(
 ): Promise<Attachment> {
   let { connection } = chosen(tap, target);
   let attached = false;
-  options.log(`process ${tap.pid} taps ${tap.socket}: connection ${connection}`);
+  const does = tap.peer === "" ? "serves" : "taps";
+  options.log(`process ${tap.pid} ${does} ${tap.socket}: connection ${connection}`);
   const read = () => {
     const now = tapsOf(options.sys, tap.pid).find(({ socket }) => socket === tap.socket);
     const found = now?.connections.find((other) => other.connection === connection) ??
@@ -147,7 +148,8 @@ function chosen(tap: TapProcess, { device }: Target): TapConnection {
   const found = named.at(-1) ?? tap.connections.at(-1);
   if (found !== undefined) return found;
   const text = `nobody is connected through ${tap.socket}`;
-  const remedy = `start the front-end with ${tap.socket} in the place of ${tap.peer}`;
+  const place = tap.peer === "" ? "as its back-end" : `in the place of ${tap.peer}`;
+  const remedy = `start the front-end with ${tap.socket} ${place}`;
   throw new SourceError("vhost", "attach", "not-found", text, remedy);
 }
 

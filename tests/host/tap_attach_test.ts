@@ -292,6 +292,39 @@ Deno.test("where nobody listens we are the back-end, and what a driver sets up c
   });
 });
 
+Deno.test("a sink is a target for others, too: waiting, served, and gone", async () => {
+  await inFolder(async (folder) => {
+    const socket = `${folder}/own.sock`;
+    const attaching = attach(`vhost:${socket}`);
+    await until(() => exists(socket), "our socket");
+    const row = async () => {
+      const own = await rowOf(socket);
+      return own && [own.state, own.devices.map(({ name, queues }) => `${name} ${queues.length}`)];
+    };
+    assertEquals(await row(), ["waiting", []]);
+    const idle = await assertRejects(() => attach(`vhost:${socket}`), SourceError, "nobody is");
+    assertEquals(idle.remedy, `start the front-end with ${socket} as its back-end`);
+    using peer = connectPeer(socket);
+    using guest = await frontEnd(peer, { queues: 1 });
+    guest.add(0);
+    {
+      await using serving = await attaching;
+      assertEquals(await row(), ["connected", ["dev0 1"]]);
+      await using other = await attach(`vhost:${socket}`);
+      const [own, seen] = [serving, other].map((one) => ({
+        ring: ringOf(one, 0),
+        chains: openRing(one.memory, ringOf(one, 0)).snapshot().chainCount,
+      }));
+      assertEquals(seen, own);
+      assertEquals(seen.chains, 1);
+      peer.close();
+      await assertRejects(() => untilThrows(() => other.refresh()), SourceError, "is closed");
+      assertEquals(await row(), ["waiting", []]);
+    }
+    assertEquals(await row(), undefined);
+  });
+});
+
 Deno.test("waiting for a front-end can be ended", async () => {
   await inFolder(async (folder) => {
     const controller = new AbortController();

@@ -1,5 +1,5 @@
 /** QEMU in front of real back-ends, a tap between: the guest's I/O goes on, and can be watched. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parseTarget } from "../../lib/guest/target.ts";
 import { decodeChain } from "../../lib/device/decode_chain.ts";
 import { deviceType } from "../../lib/device/registry.ts";
@@ -16,6 +16,7 @@ import {
   type Json,
   type Side,
 } from "../../lib/wire/vhost_user/vhost_user.ts";
+import { guestmem } from "../support/cli.ts";
 import { sys } from "../support/host.ts";
 import { linuxGuestMissing, liveTest, onPath, startLinuxGuest } from "../support/linux_guest.ts";
 import { bootSector, qemuMissing, startBootSector } from "../support/qemu.ts";
@@ -178,6 +179,10 @@ liveTest(
       assertEquals(indices()?.used.index, 0);
       assertEquals(attachment.devices[0].name, "blk0");
       assert(guest.pid > 0);
+      // From another process, as from another terminal.
+      const shown = await guestmem(["dump", "ring", `vhost:${socket}/blk0:0`]);
+      assertEquals(shown.code, 0, shown.err);
+      assertStringIncludes(shown.out, "1 chain");
     });
   },
 );
