@@ -10,7 +10,7 @@ import { closeAll, Fd } from "../../ffi/fd.ts";
 import { Poller } from "../../ffi/poller.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { ProtocolError, SourceError } from "../errors.ts";
-import { parseEventfd } from "../kick/eventfd.ts";
+import { parseEventfd, signalEventfd } from "../kick/take_eventfd.ts";
 import { ClientState } from "../wire/ivshmem/client_state.ts";
 import { MessageReader } from "../wire/ivshmem/message_reader.ts";
 import { within } from "./within.ts";
@@ -34,6 +34,9 @@ export interface IvshmemInterrupt {
 
 /** How long the stream must be silent for the greeting to be over: it has no end mark. */
 const SETTLE_MS = 50;
+
+/** What helps where the other side is none that we know. */
+const LISTENER = "check that an ivshmem server listens there (guestmem ivshmem-server)";
 
 /** Messages taken in one go, so that a chatty server does not starve the rest. */
 const BURST = 1024;
@@ -64,7 +67,7 @@ export class IvshmemClient implements AsyncDisposable {
 
   /**
    * Connects and waits for id and shared memory. Throws SourceError: `not-found` without a server,
-   * `busy` on a silent one; ProtocolError for one that speaks otherwise.
+   * `busy` on a silent one, `failed` for one that speaks otherwise.
    */
   static async connect(options: IvshmemClientOptions): Promise<IvshmemClient> {
     const { sys, path, timeoutMs = 5000 } = options;
@@ -127,13 +130,14 @@ export class IvshmemClient implements AsyncDisposable {
   }
 
   /**
-   * Rings a peer. Throws SourceError (not-found) where it has no such vector, SyscallError EAGAIN
-   * where its eventfd is full. A peer that vanished meanwhile is rung in vain: nothing tells.
+   * Rings a peer. Throws SourceError: `not-found` where it has no such vector, `busy` where its eventfd
+   * is full. A peer that vanished meanwhile is rung in vain: nothing tells.
    */
   ring(peer: number, vector: number): void {
     const fd = this.#doorbells(peer)?.[vector];
     if (fd === undefined) throw this.#unknown(peer, vector);
-    this.#sys.signal(fd.number);
+    const what = `the eventfd of peer ${peer}, vector ${vector}, at ${this.path}`;
+    signalEventfd(this.#sys, fd.number, { what, reader: `peer ${peer}` });
   }
 
   /** Waits until an own vector was rung more often than `seen` says, or the time is up. */
@@ -209,15 +213,24 @@ export class IvshmemClient implements AsyncDisposable {
         if (message !== null) this.#take(message.value, message.fd);
       }
     } catch (error) {
-      this.#end(error instanceof Error ? error : new Error(String(error)));
+      this.#end(this.#told(error));
     }
+  }
+
+  /** An error by the socket that it came from. */
+  #told(error: unknown): Error {
+    if (!(error instanceof ProtocolError)) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+    const text = `${this.path} speaks otherwise: ${error.message}`;
+    return new SourceError("ivshmem", "receive", "failed", text, LISTENER, { cause: error });
   }
 
   /** More fds than one, or more than we may open. */
   #lost(fds: readonly number[]): Error {
     closeAll(this.#sys, fds);
     const remedy = "raise the limit of open files (ulimit -n)";
-    const text = "an fd that the server sent was lost";
+    const text = `an fd that the server at ${this.path} sent was lost`;
     return new SourceError("ivshmem", "receive", "failed", text, remedy);
   }
 
@@ -278,8 +291,7 @@ export class IvshmemClient implements AsyncDisposable {
     const text = timedOut
       ? `${this.path} sent no shared memory within ${timeoutMs} ms`
       : `${this.path} closed the connection before it sent the shared memory`;
-    const remedy = "check that an ivshmem server listens there (guestmem ivshmem-server)";
-    return new SourceError("ivshmem", "connect", timedOut ? "busy" : "failed", text, remedy);
+    return new SourceError("ivshmem", "connect", timedOut ? "busy" : "failed", text, LISTENER);
   }
 
   #unknown(peer: number, vector: number): SourceError {

@@ -4,27 +4,12 @@
  *
  * @module
  */
-import { Fd } from "../../ffi/fd.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { SourceError } from "../errors.ts";
 import type { QueueNotifier } from "../guest/guest.ts";
+import { attempt } from "../source/attempt.ts";
 import type { Kick, KickProof, KickSide } from "./kick.ts";
-
-/** What `/proc/PID/fdinfo/FD` tells of an eventfd: proc_pid_fdinfo(5). */
-export interface EventfdState {
-  /** Not yet taken by whoever reads it. */
-  readonly count: bigint;
-  /** The same for all fds of one eventfd, in every process; null before Linux 5.2. */
-  readonly id: number | null;
-}
-
-/** Parses fdinfo; null where the fd is no eventfd. */
-export function parseEventfd(fdinfo: string): EventfdState | null {
-  const count = /^eventfd-count:\s*([0-9a-f]{1,16})$/m.exec(fdinfo);
-  if (count === null) return null;
-  const id = /^eventfd-id:\s*([0-9]+)$/m.exec(fdinfo);
-  return { count: BigInt("0x" + count[1]), id: id === null ? null : Number(id[1]) };
-}
+import { type EventfdState, parseEventfd, signalEventfd, takeEventfd } from "./take_eventfd.ts";
 
 /** The kick by eventfd. `notifier` is undefined where the source could not tell which fd it is. */
 export function eventfdKick(
@@ -33,38 +18,46 @@ export function eventfdKick(
   side: KickSide,
 ): Kick {
   const fd = (side === "kick" ? notifier?.kickFd : notifier?.callFd) ?? null;
+  const place = notifier === undefined || fd === null ? null : placeOf(sys, notifier.pid, fd);
   return {
     name: "eventfd",
     lastResort: false,
     possible: fd === null ? `which eventfd carries this queue's ${side} is not known` : true,
     describe: () => `eventfd ${fd} of process ${notifier?.pid}: write 1 (${side})`,
-    send: () => Promise.resolve().then(() => signal(sys, notifier as QueueNotifier, fd as number)),
+    send: () => Promise.resolve().then(() => signal(sys, place as Place)),
   };
 }
 
-function signal(sys: Sys, notifier: QueueNotifier, number: number): KickProof {
-  using process = new Fd(sys, sys.pidfdOpen(notifier.pid));
-  using fd = new Fd(sys, sys.pidfdGetfd(process.number, number));
-  const before = state(sys, fd.number, notifier, number);
-  sys.signal(fd.number);
-  const after = state(sys, fd.number, notifier, number);
-  const taken = after.count <= before.count;
-  const what = `eventfd ${number} of process ${notifier.pid}, counter ${before.count}`;
-  const then = taken
-    ? `${after.count} after the write: taken at once`
-    : `${after.count} after the write`;
-  return { evidence: [`${what}, ${then}`] };
+interface Place {
+  readonly pid: number;
+  readonly number: number;
+  /** Which eventfd it was when the kick was made; null where that can not be told. */
+  readonly id: number | null;
 }
 
-/** The fd numbers of a live process change: never write into what is not an eventfd any more. */
-function state(sys: Sys, fd: number, notifier: QueueNotifier, number: number): EventfdState {
+function placeOf(sys: Sys, pid: number, number: number): Place {
+  const info = attempt(() => sys.readText(`/proc/${pid}/fdinfo/${number}`));
+  return { pid, number, id: info === null ? null : parseEventfd(info)?.id ?? null };
+}
+
+function signal(sys: Sys, place: Place): KickProof {
+  const { pid, number } = place;
+  using fd = takeEventfd(sys, pid, number);
+  const before = state(sys, fd.number, place);
+  const what = `eventfd ${number} of process ${pid}`;
+  signalEventfd(sys, fd.number, { what, reader: "who waits on it" });
+  const after = state(sys, fd.number, place);
+  const then = `${after.count} after the write`;
+  const taken = after.count <= before.count ? ": taken at once" : "";
+  return { evidence: [`${what}, counter ${before.count}, ${then}${taken}`] };
+}
+
+/** The fd numbers of a live process change: never write into what is not that eventfd any more. */
+function state(sys: Sys, fd: number, { pid, number, id }: Place): EventfdState {
   const found = parseEventfd(sys.readText(`/proc/self/fdinfo/${fd}`));
-  if (found !== null) return found;
-  throw new SourceError(
-    "kick",
-    "check eventfd",
-    "failed",
-    `fd ${number} of process ${notifier.pid} is no eventfd now`,
-    "find the guest again: it was reconfigured since",
-  );
+  if (found !== null && (id === null || found.id === id)) return found;
+  const now = found === null ? "is no eventfd now" : "is another eventfd now";
+  const text = `fd ${number} of process ${pid} ${now}`;
+  const remedy = "find the guest again: it was reconfigured since";
+  throw new SourceError("kick", "check eventfd", "failed", text, remedy);
 }

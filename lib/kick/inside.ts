@@ -22,9 +22,16 @@ const CLAIMED: Refusal = {
 /** Why `--call` has no way here. */
 export const NO_CALL = "inside a guest only the device itself can call the driver";
 
+/** What helps where the device itself gives no way. */
+export const FROM_HOST = "notify it from the host: guestmem kick qemu:PID/DEVICE:QUEUE";
+
 /** A way whose possibility is looked into when it is asked for, and only once. */
 export function registerWay(
-  way: Pick<Kick, "name" | "describe" | "send"> & { look(): true | string | Refusal },
+  way: Pick<Kick, "name" | "describe" | "send"> & {
+    /** Of a reason without a remedy of its own. */
+    readonly remedy: string;
+    look(): true | string | Refusal;
+  },
 ): Kick {
   const { name, describe, send, look } = way;
   let answer: true | string | Refusal | undefined;
@@ -38,7 +45,7 @@ export function registerWay(
     },
     get remedy() {
       const found = seen();
-      return typeof found === "object" ? found.remedy : "";
+      return typeof found === "object" ? found.remedy : found === true ? "" : way.remedy;
     },
     describe,
     send,

@@ -4,13 +4,11 @@
  *
  * @module
  */
-import { Fd } from "../../ffi/fd.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { hex } from "../address.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
 import type { Device, Queue } from "../guest/guest.ts";
 import { readMaps } from "../source/proc_maps.ts";
-import { parseEventfd } from "./eventfd.ts";
 import {
   findNotifiers,
   type FoundNotifiers,
@@ -20,6 +18,7 @@ import {
 } from "./find_notifiers.ts";
 import type { Kick, KickProof, KickSide } from "./kick.ts";
 import { observeProcess } from "./process_shape.ts";
+import { parseEventfd, signalEventfd, takeEventfd } from "./take_eventfd.ts";
 import type { WantedQueue } from "./virtqueue_struct.ts";
 
 /** How long QEMU may take to read what was written, in milliseconds. */
@@ -98,11 +97,11 @@ async function send(
   if ("refused" in found) throw refusal(found.refused);
   const { fd, id } = pick(found, side);
   if (fd === null || target.pid === null) throw refusal(String(possible(found, side)));
-  using process = new Fd(sys, sys.pidfdOpen(target.pid));
-  using own = new Fd(sys, sys.pidfdGetfd(process.number, fd));
+  using own = takeEventfd(sys, target.pid, fd);
   assertStill(sys, target, found, side);
   const count = counter(sys, own.number, id);
-  sys.signal(own.number);
+  const what = `eventfd ${fd} of QEMU ${target.pid}`;
+  signalEventfd(sys, own.number, { what, reader: side === "kick" ? "QEMU" : "KVM" });
   const where = `eventfd ${fd} of QEMU ${target.pid} (VirtQueue at ${hex(found.address)})`;
   return { evidence: [`${where}: counter ${count}, 1 added`, await taken(sys, own.number, id)] };
 }

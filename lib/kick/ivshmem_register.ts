@@ -27,6 +27,7 @@ export function doorbellKick(
   const oneWay = "a doorbell has one direction: to the peer";
   return registerWay({
     name: "doorbell",
+    remedy: "give the guest an ivshmem-doorbell device",
     look: () => side === "call" ? oneWay : possible(sys, device),
     describe: () => `doorbell register of ${device.address}: peer ${peer}, vector ${vector}`,
     send: () => Promise.resolve().then(() => send(sys, device, peer, vector)),

@@ -6,7 +6,7 @@
 import type { Sys } from "../../ffi/sys.ts";
 import { attempt } from "../source/attempt.ts";
 import { type MapsEntry, readFdLinks } from "../source/proc_maps.ts";
-import { type EventfdState, parseEventfd } from "./eventfd.ts";
+import { type EventfdState, parseEventfd } from "./take_eventfd.ts";
 import type { ProcessShape } from "./virtqueue_struct.ts";
 
 /** A process's mappings and eventfds at one moment. */

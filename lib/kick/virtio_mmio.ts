@@ -9,7 +9,7 @@ import type { MmioTransport } from "../transport/enumerate.ts";
 import { MMIO, readMmio } from "../transport/mmio_registers.ts";
 import { notifyWrite } from "../transport/notify.ts";
 import { mapRegisters, type RegisterWindow, type WindowSys } from "../transport/register_window.ts";
-import { NO_CALL, type Refusal, refusal, registerWay } from "./inside.ts";
+import { FROM_HOST, NO_CALL, type Refusal, refusal, registerWay } from "./inside.ts";
 import type { Kick, KickProof, KickSide } from "./kick.ts";
 
 /** Bytes of registers before the configuration. */
@@ -24,6 +24,7 @@ export function virtioMmioKick(
 ): Kick {
   return registerWay({
     name: "notify",
+    remedy: FROM_HOST,
     look: () => side === "call" ? NO_CALL : possible(sys, device, queue),
     describe: () => `QueueNotify of ${device.address}: write ${queue}`,
     send: () => Promise.resolve().then(() => send(sys, device, queue)),

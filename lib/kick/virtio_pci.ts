@@ -14,7 +14,7 @@ import type { PciBar } from "../transport/pci_bars.ts";
 import { CFG_TYPE, firstUsable, type VirtioCapability } from "../transport/pci_capabilities.ts";
 import { openBar, type RegisterWindow, type WindowSys } from "../transport/register_window.ts";
 import { nextPosition } from "./driver_position.ts";
-import { NO_CALL, type Refusal, refusal, registerWay } from "./inside.ts";
+import { FROM_HOST, NO_CALL, type Refusal, refusal, registerWay } from "./inside.ts";
 import type { Kick, KickProof, KickSide } from "./kick.ts";
 
 const VERSION_1 = FEATURE.VERSION_1;
@@ -28,6 +28,7 @@ export function virtioPciKick(
 ): Kick {
   return registerWay({
     name: "notify",
+    remedy: FROM_HOST,
     look: () => side === "call" ? NO_CALL : possible(sys, device, queue),
     describe: () => `notify address of ${device.address}, queue ${queue}: one write`,
     send: () => Promise.resolve().then(() => send(sys, device, queue)),

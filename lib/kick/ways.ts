@@ -7,7 +7,7 @@ import type { Kick } from "./kick.ts";
 
 /** Names as `--via` takes them, best first, and where each is at home. */
 const HOME: Readonly<Record<string, string>> = {
-  eventfd: "queues whose eventfd is known: demo:, vhost:, layouts with kick_fd",
+  eventfd: "queues whose eventfd is known: proc:PID, vhost:SOCKET, layouts with kick_fd",
   ioeventfd: "QEMU's own queues: qemu:PID",
   evtchn: "Xen's event channels: xen:DOMID",
   doorbell: "ivshmem: ivshmem:SOCKET, or pci:ADDRESS of an ivshmem device inside a guest",

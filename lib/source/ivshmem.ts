@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { S_IFMT, S_IFSOCK } from "../../ffi/constants.ts";
+import { S_IFMT, S_IFREG, S_IFSOCK } from "../../ffi/constants.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { guestAddress } from "../address.ts";
 import { isSyscallFailure, SourceError } from "../errors.ts";
@@ -59,8 +59,12 @@ async function connect(target: Target, { sys, signal }: AttachOptions): Promise<
 
 function mapMemory(client: IvshmemClient, path: string, options: AttachOptions): Mapping {
   const { sys, write } = options;
-  const { size } = sys.fstat(client.memory);
+  const { mode, size } = sys.fstat(client.memory);
   const label = `ivshmem ${path}`;
+  if ((mode & S_IFMT) !== S_IFREG) {
+    const text = `what the server at ${path} shares is no memory: it is no regular file`;
+    throw new SourceError("ivshmem", "map", "unsupported", text, SERVE);
+  }
   if (size === 0) {
     const text = `the server at ${path} shares no memory: its object has 0 bytes`;
     throw new SourceError("ivshmem", "map", "unsupported", text, "size it before serving it");
@@ -68,9 +72,18 @@ function mapMemory(client: IvshmemClient, path: string, options: AttachOptions):
   try {
     return Mapping.open({ sys, fd: client.memory, length: size, writable: write, label });
   } catch (error) {
-    throw refused("ivshmem", "map", error);
+    if (!isSyscallFailure(error)) throw error;
+    const { errno } = error;
+    const kind = errno === "EACCES" || errno === "EPERM" ? "permission" : "failed";
+    const how = write ? "for writing" : "for reading";
+    const text =
+      `${size} bytes that the server at ${path} shares can not be mapped ${how}: ${errno}`;
+    const remedy = kind === "permission" && write ? "leave out --write" : SERVE;
+    throw new SourceError("ivshmem", "map", kind, text, remedy, { cause: error });
   }
 }
+
+const SERVE = "let it share memory of a size that fits, as guestmem ivshmem-server does";
 
 class IvshmemAttachment implements Attachment {
   readonly memory: GuestMemory;

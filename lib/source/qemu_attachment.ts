@@ -17,6 +17,7 @@ import { type MapsEntry, readMaps } from "./proc_maps.ts";
 import { readDevices } from "./qemu_devices.ts";
 import { ANSWERED_MS, openMonitor, type QemuGuest } from "./qemu_guest.ts";
 import { guessRanges, type GuestRange, readRanges } from "./qemu_layout.ts";
+import { otherwise } from "./qemu_monitor.ts";
 import { denied, layoutSignature, openMemory, type QemuMemory } from "./qemu_memory.ts";
 import { assertRunning } from "./qemu_process.ts";
 import type { Attachment, AttachOptions, Monitor } from "./source.ts";
@@ -156,12 +157,16 @@ async function ask(
   patience?: number,
 ): Promise<Reading> {
   using monitor = await openMonitor(guest, options, patience);
-  const ranges = await readRanges(monitor);
-  // After the addresses were asked for: what they point to is mapped by then.
-  const entries = mapsOf(guest, options);
-  const { devices, note } = await readDevices(monitor);
-  options.log(`${monitor.path}: ${monitor.roundTrips} round trips`);
-  return { ranges, entries, devices, note, guessed: false };
+  try {
+    const ranges = await readRanges(monitor);
+    // After the addresses were asked for: what they point to is mapped by then.
+    const entries = mapsOf(guest, options);
+    const { devices, note } = await readDevices(monitor);
+    options.log(`${monitor.path}: ${monitor.roundTrips} round trips`);
+    return { ranges, entries, devices, note, guessed: false };
+  } catch (error) {
+    throw otherwise(error, monitor.path);
+  }
 }
 
 function mapsOf(guest: QemuGuest, { sys }: AttachOptions): MapsEntry[] {

@@ -52,7 +52,7 @@ const PATH_LIMIT = 107;
  * Connects, waits for the greeting and negotiates capabilities.
  *
  * Throws `SourceError`: `not-found` where nobody listens, `permission`, `busy` where another client
- * has the monitor, `unsupported` for a human monitor; `ProtocolError` where something else talks.
+ * has the monitor, `unsupported` for a human monitor, `failed` where something else talks.
  */
 export async function connectMonitor(path: string, options: ConnectOptions): Promise<QmpMonitor> {
   using undo = new DisposableStack();
@@ -142,7 +142,8 @@ export class QmpMonitor implements Disposable {
       const index = (message.id ?? -1) - first;
       if (index < 0 || index >= commands.length || replies.has(index)) {
         const wanted = `an id from ${first} to ${first + commands.length - 1}`;
-        throw new ProtocolError("qmp", "answer", wanted, `${message.id}`);
+        const fault = new ProtocolError("qmp", "answer", wanted, `${message.id}`);
+        throw otherwise(fault, this.path);
       }
       replies.set(index, replyOf(message));
     }
@@ -173,7 +174,16 @@ async function greeting(
 ): Promise<QemuVersion> {
   const message = await stream.next("greeting", performance.now() + milliseconds);
   if (message.kind === "greeting") return message.version;
-  throw new ProtocolError("qmp", `first message of ${path}`, "a greeting", message.kind);
+  throw otherwise(new ProtocolError("qmp", "first message", "a greeting", message.kind), path);
+}
+
+const MONITOR_REMEDY = "Name a socket made with -qmp, or with -mon …,mode=control";
+
+/** A failure to speak QMP, by the socket that it came from; any other error as it is. */
+export function otherwise(error: unknown, path: string): unknown {
+  if (!(error instanceof ProtocolError)) return error;
+  const text = `${path} does not speak QMP: ${error.message}`;
+  return new SourceError("qemu", "monitor", "failed", text, MONITOR_REMEDY, { cause: error });
 }
 
 function connect(sys: Sys, path: string): Fd {
@@ -250,7 +260,7 @@ class LineStream implements Disposable {
     }
     // A peer that floods us with events must not keep us past the deadline either.
     if (performance.now() > deadline) throw this.#late(what);
-    return parseMessage(this.#waiting.shift() as string);
+    return this.#speaking(() => parseMessage(this.#waiting.shift() as string));
   }
 
   /** Sends all of a command. */
@@ -272,7 +282,7 @@ class LineStream implements Disposable {
     );
     if (received === null) return null;
     if (received.length === 0) {
-      this.#lines.end();
+      this.#speaking(() => this.#lines.end());
       throw this.#closed(what);
     }
     this.#spoken = true;
@@ -280,13 +290,20 @@ class LineStream implements Disposable {
   }
 
   #split(bytes: Uint8Array): string[] {
-    const lines = this.#lines.push(bytes);
+    const lines = this.#speaking(() => this.#lines.push(bytes));
     // A human monitor's banner: "QEMU 7.2.22 monitor - type 'help' for more information".
     const banner = lines.find((line) => /^QEMU [0-9.]+ monitor/.test(line));
     if (banner === undefined) return lines;
-    const remedy = "Name a socket made with -qmp, or with -mon …,mode=control";
     const text = `${this.path} is a human monitor, not a QMP one`;
-    throw new SourceError("qemu", "greeting", "unsupported", text, remedy);
+    throw new SourceError("qemu", "greeting", "unsupported", text, MONITOR_REMEDY);
+  }
+
+  #speaking<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw otherwise(error, this.path);
+    }
   }
 
   /** A peer that is gone shows as ECONNRESET or EPIPE. */

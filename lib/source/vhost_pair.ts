@@ -12,7 +12,7 @@ import type { Sys } from "../../ffi/sys.ts";
 import { hex } from "../address.ts";
 import { SourceError } from "../errors.ts";
 import type { Device } from "../guest/guest.ts";
-import { parseEventfd } from "../kick/eventfd.ts";
+import { parseEventfd } from "../kick/take_eventfd.ts";
 import { attempt } from "./attempt.ts";
 import { attachLayout } from "./layout_memory.ts";
 import { parseLayout } from "./layout.ts";

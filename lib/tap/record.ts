@@ -8,7 +8,7 @@ import { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY, S_IFMT } from "../../ffi/const
 import { Fd } from "../../ffi/fd.ts";
 import { openSys, type Sys } from "../../ffi/sys.ts";
 import { isSyscallFailure } from "../errors.ts";
-import { parseEventfd } from "../kick/eventfd.ts";
+import { parseEventfd } from "../kick/take_eventfd.ts";
 import {
   type Frame,
   hexBytes,

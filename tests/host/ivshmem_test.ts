@@ -1,6 +1,6 @@
 /** Our server and our client over real sockets, and both against peers that do not behave. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { O_RDWR } from "../../ffi/constants.ts";
+import { O_DIRECTORY, O_RDONLY, O_RDWR } from "../../ffi/constants.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { Fd } from "../../ffi/fd.ts";
 import { SourceError } from "../../lib/errors.ts";
@@ -73,7 +73,7 @@ Deno.test("peers come and go, and a doorbell of one that left is gone", async ()
   assertEquals(next.id, 2, "an id is not used again at once");
 });
 
-Deno.test("a full doorbell says EAGAIN and loses nothing", async () => {
+Deno.test("a full doorbell says so and loses nothing", async () => {
   await using server = serve({ vectors: 1 });
   await using ringer = await IvshmemClient.connect({ sys, path: server.path });
   // Connected, and never reads its interrupts.
@@ -81,7 +81,12 @@ Deno.test("a full doorbell says EAGAIN and loses nothing", async () => {
   await until(() => ringer.peers.get(1)?.length === 1);
   const [doorbell] = ringer.peers.get(1) as number[];
   sys.signal(doorbell, 0xffff_ffff_ffff_fffen);
-  assertEquals(errnoFrom(() => ringer.ring(1, 0)), "EAGAIN");
+  const full = assertThrows(() => ringer.ring(1, 0), SourceError);
+  assertEquals([full.kind, full.message, full.remedy], [
+    "busy",
+    `kick: signal: the eventfd of peer 1, vector 0, at ${server.path} is full (write: EAGAIN)`,
+    "let peer 1 drain it: it has read none of what was sent",
+  ]);
   assert(idle.isOpen);
 });
 
@@ -237,7 +242,9 @@ Deno.test("a server that misbehaves gives an error, and no fd is left", async ()
   for (const [what, say, text] of cases) {
     await badServer(say, async (path) => {
       const error = await assertRejects(() => IvshmemClient.connect({ sys, path, timeoutMs: 500 }));
-      assert((error as Error).message.includes(text), `${what}: ${(error as Error).message}`);
+      const { message } = error as Error;
+      assert(message.includes(text) && message.includes(path), `${what}: ${message}`);
+      assert(error instanceof SourceError && error.remedy !== "", what);
     });
   }
   const open = sys.readdir("/proc/self/fd").filter((fd) => {
@@ -265,6 +272,24 @@ Deno.test("memory of no bytes, or of no power of two, is an error or a note, nev
       assertEquals(client.memory.bytes(0n, 5000).length, 5000);
       sys.ftruncate(memory.number, 0);
       assertThrows(() => client.memory.bytes(0n, 1), Error, "unreadable");
+    });
+  }
+});
+
+Deno.test("what is shared and can not be mapped is told by the socket, with a remedy", async () => {
+  using folder = new Fd(sys, sys.open("/tmp", O_RDONLY | O_DIRECTORY));
+  using huge = new Fd(sys, sys.memfd("huge", 0));
+  sys.ftruncate(huge.number, 2 ** 50);
+  for (const [fd, text] of [[folder, "is no memory"], [huge, "can not be mapped"]] as const) {
+    const say: Parameters<typeof badServer>[0] = (send) => {
+      send(0);
+      send(1);
+      send(-1, [fd.number]);
+    };
+    await badServer(say, async (path) => {
+      const { message, remedy } = await assertRejects(() => attach(path, false), SourceError);
+      assert(message.includes(path) && message.includes(text), message);
+      assert(remedy.includes("ivshmem-server"), remedy);
     });
   }
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Sys } from "../../ffi/sys.ts";
-import { ProtocolError, SourceError } from "../../lib/errors.ts";
+import { SourceError } from "../../lib/errors.ts";
 import { connectMonitor, type ConnectOptions } from "../../lib/source/qemu_monitor.ts";
 import { fakeSys } from "../support/fake_sys.ts";
 import { sys } from "../support/host.ts";
@@ -105,13 +105,17 @@ Deno.test("monitor: nonsense, wrong first message, wrong ids", async () => {
     await sendBytes(conn, new Uint8Array([0x16, 0x03, 0x01, 0x0a]));
     await silent(conn);
   });
-  assertEquals(nonsense.name, "ProtocolError");
-  assertStringIncludes(nonsense.message, "qmp line: wanted JSON");
+  assertEquals(nonsense.name, "SourceError");
+  assertStringIncludes(nonsense.message, "SOCKET does not speak QMP: qmp line: wanted JSON");
+  assertStringIncludes((nonsense as SourceError).remedy, "-qmp");
   const early = await failure(async (conn) => {
     await send(conn, { return: {} });
     await silent(conn);
   });
-  assertStringIncludes(early.message, "wanted a greeting, got return");
+  assertStringIncludes(
+    early.message,
+    "SOCKET does not speak QMP: qmp first message: wanted a greeting, got return",
+  );
   const id = await failure(negotiated((conn) => send(conn, { return: {}, id: 77 })));
   assertStringIncludes(id.message, "wanted an id from 2 to 2, got 77");
 });
@@ -132,7 +136,7 @@ Deno.test("monitor: 100 MB without a line end stop at the limit", async () => {
     const chunk = new Uint8Array(1 << 20).fill(0x78);
     for (; sent < 100; sent++) await sendBytes(conn, chunk);
   }, { greetingMs: 20_000 });
-  assertEquals(error.name, "ProtocolError");
+  assertEquals(error.name, "SourceError");
   assertStringIncludes(error.message, "wanted a line of at most 8388608 bytes");
   assertEquals(sent < 20, true, `${sent} MB were taken`);
 });
@@ -179,7 +183,7 @@ Deno.test("monitor: an answer that comes twice is wrong", async () => {
   }));
   using monitor = await connectMonitor(socket.path, FAST);
   const question = { name: "query-status" };
-  const error = await assertRejects(() => monitor.ask([question, question]), ProtocolError);
+  const error = await assertRejects(() => monitor.ask([question, question]), SourceError);
   assertStringIncludes(error.message, "wanted an id from 2 to 3, got 2");
 });
 
@@ -191,7 +195,7 @@ Deno.test("monitor: the end of the stream, between and inside lines", async () =
     await sendBytes(conn, new TextEncoder().encode('{"return": {"stat'));
     conn.close();
   }));
-  assertEquals(half.name, "ProtocolError");
+  assertStringIncludes(half.message, "SOCKET does not speak QMP");
   assertStringIncludes(half.message, "the end of the stream after 17 bytes of a line");
 });
 

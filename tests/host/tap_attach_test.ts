@@ -1,9 +1,11 @@
 /** `vhost:SOCKET`: attaching to a tap, to a sink of our own, and to whoever else listens. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { EFD_NONBLOCK } from "../../ffi/constants.ts";
 import { closeAll, Fd } from "../../ffi/fd.ts";
 import { SourceError } from "../../lib/errors.ts";
 import { parseTarget } from "../../lib/guest/target.ts";
 import { eventfdKick } from "../../lib/kick/eventfd.ts";
+import type { Kick } from "../../lib/kick/kick.ts";
 import { openRing } from "../../lib/ring/ring.ts";
 import type { RingConfig } from "../../lib/ring/config.ts";
 import type { Guest } from "../../lib/guest/guest.ts";
@@ -101,6 +103,28 @@ Deno.test("nothing is written into what is no eventfd any more", async () => {
   );
   assertEquals(sys.recvmsg(far, new Uint8Array(8), 0), null);
   closeAll(sys, [near, far]);
+});
+
+Deno.test("an eventfd that is another now, closed, or full is told by its process", async () => {
+  const [first, second] = [0, 0].map(() => sys.eventfd(0, EFD_NONBLOCK));
+  const notifier = { pid: sys.pid, kickFd: first, callFd: null };
+  const failure = async (kick: Kick) => {
+    const { message, remedy } = await assertRejects(() => kick.send(), SourceError);
+    assertStringIncludes(message, `process ${sys.pid}`);
+    assert(remedy !== "", message);
+    return message;
+  };
+  const reused = eventfdKick(sys, notifier, "kick");
+  sys.close(first);
+  assertEquals(sys.dup(second), first, "the lowest number that is free");
+  assertStringIncludes(await failure(reused), "is another eventfd now");
+  assertEquals(sys.drain(second), 0n, "nothing was written into the other one");
+  const full = eventfdKick(sys, notifier, "kick");
+  sys.signal(second, 0xffff_ffff_ffff_fffen);
+  assertStringIncludes(await failure(full), `eventfd ${first} of process ${sys.pid} is full`);
+  closeAll(sys, [first, second]);
+  const gone = eventfdKick(sys, { ...notifier, kickFd: 999_999 }, "kick");
+  assertStringIncludes(await failure(gone), `fd 999999 of process ${sys.pid} is closed`);
 });
 
 Deno.test("a refresh follows the conversation: a stopped ring, new memory, a closed connection", async () => {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SourceError } from "../../lib/errors.ts";
 import { chooseKick, hasWay } from "../../lib/kick/choose.ts";
-import { parseEventfd } from "../../lib/kick/eventfd.ts";
+import { parseEventfd } from "../../lib/kick/take_eventfd.ts";
 import type { Kick } from "../../lib/kick/kick.ts";
 import { monitorKick } from "../../lib/kick/monitor.ts";
 import { monitorPortKick } from "../../lib/kick/monitor_port.ts";

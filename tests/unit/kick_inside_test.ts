@@ -1,7 +1,14 @@
 /** Kicks from inside a guest on devices of our own making: what is written, where, and what refuses. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import type { Sys } from "../../ffi/sys.ts";
 import { SourceError } from "../../lib/errors.ts";
+import { chooseKick } from "../../lib/kick/choose.ts";
 import { doorbellKick } from "../../lib/kick/ivshmem_register.ts";
 import { portKick } from "../../lib/kick/port_io.ts";
 import { virtioMmioKick } from "../../lib/kick/virtio_mmio.ts";
@@ -113,6 +120,15 @@ Deno.test("the notify address is written once, and everything is unmapped", asyn
   assertEquals(mapped(), 0);
   const opened = log.filter(({ call }) => call === "open").map(({ args }) => args[0]);
   assertEquals(new Set(opened), new Set(["/sys/bus/pci/devices/0000:00:07.0/resource2"]));
+});
+
+Deno.test("where nothing is possible inside a guest, the host is named", () => {
+  const { sys } = machine(new Map());
+  const stopped = { ...device(QEMU_GPU_HOSTMEM, MODERN, VERSION_1), node: null };
+  const ways = [virtioPciKick(sys, stopped, 0, "kick"), portKick(sys, stopped, 0, "kick")];
+  const error = assertThrows(() => chooseKick(ways, null), SourceError);
+  assertStringIncludes(error.message, "notify: no driver runs the device");
+  assertEquals(error.remedy, "notify it from the host: guestmem kick qemu:PID/DEVICE:QUEUE");
 });
 
 Deno.test("a common configuration too short to have a queue's registers is a reason, no crash", async () => {
