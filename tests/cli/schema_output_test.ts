@@ -131,6 +131,10 @@ Deno.test("an ivshmem server and its doorbells", async () => {
   const server = startGuestmem(["ivshmem-server", path, "--size", "4K", "--json"]);
   try {
     await server.line(/"kind":"serving"/);
+    const { out } = await guestmem(["find", "--json"]);
+    const guests = JSON.parse(out).guests as { target: string; kind: string; state: string }[];
+    const own = guests.find(({ target }) => target === `ivshmem:${path}`);
+    assertEquals([own?.kind, own?.state], ["ivshmem", "serving"], "found before anybody joins");
     const watch = startGuestmem(["watch", `ivshmem:${path}`, "--json"]);
     await server.line(/"kind":"joined"/);
     try {
