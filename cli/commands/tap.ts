@@ -5,7 +5,7 @@
  */
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { recordFile } from "../../lib/tap/record.ts";
-import { startTap, type TapEvent } from "../../lib/tap/tap.ts";
+import { isSameSocket, startTap, type TapEvent } from "../../lib/tap/tap.ts";
 import { type Context, interrupted, UsageError } from "../context.ts";
 import { type CommandEvent, eventPrinter } from "../events.ts";
 import { HELP } from "../options.ts";
@@ -50,6 +50,12 @@ export function tapCommand(context: Context): CommandUnknownOpts {
     .option("--plain", HELP.plain)
     .addHelpText("after", MANUAL)
     .action(async (listen, connect, options) => {
+      if (isSameSocket(listen, connect)) {
+        throw new UsageError(
+          `LISTEN and CONNECT are the same socket, ${connect}`,
+          "name a new socket for LISTEN, and start one of the two sides with it",
+        );
+      }
       const own = options.session === undefined ? context.session?.session : undefined;
       const session = options.session ?? own;
       if (session !== undefined) {

@@ -73,6 +73,11 @@ export interface Tap extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Whether two paths lead to one socket, of which nothing need be there yet. */
+export function isSameSocket(one: string, other: string, sys: Sys = openSys()): boolean {
+  return absolutePath(sys, one) === absolutePath(sys, other);
+}
+
 /**
  * Starts. Throws SourceError (`busy`) where the path is taken, and SyscallError. Needs no more than
  * the rights of the user that both peers run as.
