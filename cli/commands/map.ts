@@ -11,7 +11,7 @@ import { type Context, interrupted, UsageError, widthOf } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { collect, HELP, openOptions } from "../options.ts";
 import { parseCount } from "../parse.ts";
-import { memoryJson, memorySummary, memoryTable, memoryText } from "../render/memory_table.ts";
+import { mappedText, memoryJson, memoryTable, memoryText } from "../render/memory_table.ts";
 import { renderPlain } from "../render/table.ts";
 import type { KeepOptions } from "./map_session.ts";
 
@@ -101,14 +101,14 @@ export function mapCommand(context: Context): CommandUnknownOpts {
       const bad = [...verified?.values() ?? []].filter((result) => result !== "ok").length;
       if (options.json) {
         await context.print(memoryJson({ target, time: Date.now(), table, verified, warnings }));
-      } else {
+      } else if (table.regions.length > 0) {
         const rows = memoryTable(table, verified);
         await context.print(options.plain ? renderPlain(rows) : memoryText(rows, widthOf(context)));
       }
       if (!options.json && !options.plain) {
         const state = verified === null ? "" : bad === 0 ? ", all readable" : `, ${bad} unreadable`;
         const end = endText(options.hold === true, target);
-        await context.print(`${memorySummary(table)}${state}; ${end}`);
+        await context.print(mappedText(target, table, `${state}; ${end}`));
       }
       if (bad > 0) context.exit(EXIT.failed);
       if (options.hold) await interrupted(context.signal);

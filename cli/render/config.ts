@@ -52,10 +52,11 @@ export function configText(view: ConfigView, width = Infinity): string {
   const { bus, status, features, vhost, note } = device;
   const place = bus.kind === "none" ? "" : ` at ${bus.kind} ${bus.id}`;
   const path = vhost === null ? "" : `, data path in ${vhost}`;
+  const what = escape(`${deviceTypeText(device)}${place}${path}`.trim());
   const lines = [
-    `${bold(escape(`${guest}/${device.name}`))}  ${escape(deviceTypeText(device) + place + path)}`,
+    bold(escape(`${guest}/${device.name}`)) + (what === "" ? "" : `  ${what}`),
     `status    ${status === null ? "not known" : statusNames(status).join(" ")}`,
-    `features  ${hex(features)}: ${featureNames(type, features).join(" ") || "none"}`,
+    `features  ${areFeaturesKnown(device) ? featuresText(type, features) : "not known"}`,
     ...note === "" ? [] : [`note      ${escape(note)}`],
   ];
   const queues = fitTable(queueTable(view), width, SPARE);
@@ -63,6 +64,15 @@ export function configText(view: ConfigView, width = Infinity): string {
   return [lines.flatMap((line) => wrap(line, width)).join("\n"), queues, areas].filter((part) =>
     part !== ""
   ).join("\n\n");
+}
+
+function featuresText(type: DeviceType | null, features: bigint): string {
+  return `${hex(features)}: ${featureNames(type, features).join(" ") || "none"}`;
+}
+
+/** A source that can tell neither status nor features gives none of either. */
+function areFeaturesKnown({ status, features }: Device): boolean {
+  return status !== null || features !== 0n;
 }
 
 /** Where the device's registers are, notify areas with what a queue's offset is multiplied by. */
@@ -109,7 +119,7 @@ export function configJson({ guest, device, type }: ConfigView): string {
     target: `${guest}/${device.name}`,
     ...device,
     statusNames: device.status === null ? null : statusNames(device.status),
-    features: hex(device.features),
+    features: areFeaturesKnown(device) ? hex(device.features) : null,
     featureNames: featureNames(type, device.features),
     queues: device.queues.map((queue) => ({
       target: `${guest}/${device.name}:${queue.index}`,

@@ -7,6 +7,7 @@ import { hex } from "../../lib/address.ts";
 import type { Region } from "../../lib/memory/region.ts";
 import type { RegionTable } from "../../lib/memory/region_table.ts";
 import { dim, green, red } from "./colors.ts";
+import { escape } from "./escape.ts";
 import { fitTable } from "./fit.ts";
 import { jsonLine, timeText } from "./json.ts";
 import { sizeText } from "./size.ts";
@@ -70,6 +71,13 @@ export function memoryText(table: Table, width: number): string {
 /** `256M in 2 regions`. */
 export function memorySummary({ size, regions }: RegionTable): string {
   return `${sizeText(size)} in ${regions.length} region${regions.length === 1 ? "" : "s"}`;
+}
+
+/** The line below the table. Only a device seen from inside its guest may have no memory. */
+export function mappedText(target: string, table: RegionTable, rest: string): string {
+  return table.regions.length === 0
+    ? `${escape(target)} has no shared memory regions: there is nothing to map`
+    : memorySummary(table) + rest;
 }
 
 /** What {@linkcode memoryJson} is made of. */

@@ -1,7 +1,10 @@
 /** Where a PCI device's registers are, as `dump config` shows it. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { stripAnsiCode } from "@std/fmt/colors";
 import { configJson, configText } from "../../cli/render/config.ts";
+import { mappedText } from "../../cli/render/memory_table.ts";
 import type { Device } from "../../lib/guest/guest.ts";
+import { RegionTable } from "../../lib/memory/region_table.ts";
 import { deviceAreas } from "../../lib/source/pci.ts";
 import { parseResources } from "../../lib/transport/pci_bars.ts";
 import { readCapabilities } from "../../lib/transport/pci_capabilities.ts";
@@ -54,4 +57,27 @@ Deno.test("an area that a driver must not use is shown with the reason; none, no
   const view = (areas: Device["areas"]) => ({ guest: "g", device: device(areas), type: null });
   assertStringIncludes(configText(view(notify && [notify])), notify?.note || "no note");
   assertEquals(configText(view(undefined)).includes("AREA"), false);
+});
+
+Deno.test("dump config: what is not known is not none, and no heading ends in blanks", () => {
+  const bus = { kind: "none", id: "peer 1" } as const;
+  const peer: Device = { ...device(undefined), name: "1", type: 0, bus, status: null };
+  const view = { guest: "ivshmem:/run/iv.sock", device: peer, type: null };
+  const [heading, status, features] = stripAnsiCode(configText(view)).split("\n");
+  assertEquals([heading, status, features], [
+    "ivshmem:/run/iv.sock/1",
+    "status    not known",
+    "features  not known",
+  ]);
+  assertEquals(JSON.parse(configJson(view)).features, null);
+  const fresh = { ...view, device: { ...peer, status: 1 } };
+  assertStringIncludes(configText(fresh), "features  0x0: none");
+  assertEquals(JSON.parse(configJson(fresh)).features, "0x0");
+});
+
+Deno.test("map says of a device without regions that it has none", () => {
+  assertEquals(
+    mappedText("pci:00:03.0", new RegionTable([]), ", all readable; unmapped"),
+    "pci:00:03.0 has no shared memory regions: there is nothing to map",
+  );
 });
