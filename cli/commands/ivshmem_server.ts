@@ -51,7 +51,8 @@ export function ivshmemServerCommand(context: Context): CommandUnknownOpts {
       const vectors = checkedVectors(options.vectors);
       const events = eventPrinter(context, "guestmem/ivshmem-server/1", options);
       const shmName = options.shm ?? null;
-      const text = `serving ${size} bytes and ${vectors} vectors per peer at ${path}`;
+      const each = `${vectors} vector${vectors === 1 ? "" : "s"} per peer`;
+      const text = `serving ${size} bytes and ${each} at ${path}`;
       await using server = startIvshmemServer({
         path,
         size,

@@ -171,8 +171,9 @@ function writtenLength(bytes: ChainBytes): number {
 
 function noteExcess(bytes: ChainBytes, notes: string[]): void {
   if (bytes.written === null || bytes.written <= bytes.writable) return;
+  const bytesWritten = `${bytes.written} byte${bytes.written === 1 ? "" : "s"}`;
   notes.push(
-    `the device says it wrote ${bytes.written} bytes, the reply has ${bytes.writable}: ` +
+    `the device says it wrote ${bytesWritten}, the reply has ${bytes.writable}: ` +
       "the driver may have reused the descriptors",
   );
 }

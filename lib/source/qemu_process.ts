@@ -34,7 +34,7 @@ export function findQemu(sys: Sys, pid: number): QemuProcess {
   const text = comm === null ? `no process ${pid}` : `process ${pid} (${comm}) is no QEMU`;
   const remedy = comm === null
     ? "guestmem find lists the guests"
-    : `guestmem find lists the guests; proc:${pid} reads any process`;
+    : `guestmem find lists the guests; proc:${pid} --layout FILE reads any process`;
   throw new SourceError("qemu", "look up process", "not-found", text, remedy);
 }
 
