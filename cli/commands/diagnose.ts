@@ -4,7 +4,7 @@
  * @module
  */
 import { Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
-import { diagnoseGuest } from "../../lib/diagnose/guest.ts";
+import { diagnoseGuest, type GuestReport } from "../../lib/diagnose/guest.ts";
 import { type Context, printLines, widthOf } from "../context.ts";
 import { EXIT } from "../failure.ts";
 import { HELP, openOptions } from "../options.ts";
@@ -69,7 +69,7 @@ export function diagnoseCommand(context: Context): CommandUnknownOpts {
     .action(async (target, options) => {
       const { for: duration, looks, all = false } = options;
       const how = { ...openOptions(context, options), duration, looks: Math.max(2, looks) };
-      const report = await diagnoseGuest(target, how);
+      const report = repeated(await diagnoseGuest(target, how), options.layout);
       if (options.json) await context.print(diagnosisJson(report));
       else if (options.plain) {
         await printLines(context, diagnosisPlain(report.queues));
@@ -77,4 +77,15 @@ export function diagnoseCommand(context: Context): CommandUnknownOpts {
       const stuck = report.halted !== null || report.queues.some(isStuck);
       if (options.check && stuck) context.exit(EXIT.findings);
     });
+}
+
+/** What is suggested wants the layout that this wanted. */
+function repeated(report: GuestReport, layout: string | undefined): GuestReport {
+  if (layout === undefined) return report;
+  const file = /^[\w./+-]+$/.test(layout) ? layout : `'${layout.replaceAll("'", "'\\''")}'`;
+  const again = (next: string) => next.startsWith("guestmem ") ? `${next} --layout ${file}` : next;
+  return {
+    ...report,
+    queues: report.queues.map((queue) => ({ ...queue, next: again(queue.next) })),
+  };
 }
