@@ -127,5 +127,5 @@ liveTest("a dump of a part of memory, one cut short, and its rings", missing, as
   assertEquals(cut.memory.bytes(0x8000n, 25), live.memory.bytes(0x8000n, 25));
   const [end] = cut.memory.read(40n << 20n, 4096n);
   assertEquals([end.state, end.length], ["unreadable", 4096n]);
-  assertStringIncludes(lines.join("\n"), "the file ends");
+  assertStringIncludes(lines.join("\n"), "are in the file, the rest is unreadable");
 });
