@@ -8,14 +8,15 @@
 import { POLLIN } from "./constants.ts";
 import { Fd } from "./fd.ts";
 import { checkRange, errnoOf, type Span, within } from "./file_backing.ts";
+import { SyscallError } from "./errno.ts";
 import type { Guarded } from "./scratch.ts";
 import type { Sys } from "./sys.ts";
+import { TouchedPages, type TouchedPagesSys } from "./touched_pages.ts";
 
 /** The calls it makes. */
-export type ProcessBackingSys = Pick<
-  Sys,
-  "pidfdOpen" | "close" | "pollNow" | "processVmReadv" | "pageSize"
->;
+export type ProcessBackingSys =
+  & TouchedPagesSys
+  & Pick<Sys, "pidfdOpen" | "pollNow" | "processVmReadv">;
 
 /** What to read. */
 export interface ProcessBackingOptions {
@@ -28,6 +29,8 @@ export interface ProcessBackingOptions {
   readonly label: string;
   /** For `pageSize`; default the machine's. */
   readonly pageSize?: number;
+  /** All of it is private and no file's: pages that were never written are zeros. Default false. */
+  readonly anonymous?: boolean;
 }
 
 /** Reads a range of another process. Holds a pidfd, so that a reused pid is never read. */
@@ -44,16 +47,20 @@ export class ProcessBacking implements Disposable {
   }
   readonly #options: ProcessBackingOptions;
   readonly #pidfd: Fd;
+  readonly #touched: TouchedPages | null;
 
   /** Throws SyscallError ESRCH where no such process is, RangeError for a range that is none. */
   constructor(options: ProcessBackingOptions) {
-    const { sys, pid, length, label } = options;
+    const { sys, pid, address, length, label, anonymous = false } = options;
     checkRange(0, length);
     this.length = length;
     this.label = label;
     this.pageSize = options.pageSize ?? sys.pageSize;
     this.#options = options;
-    this.#pidfd = new Fd(sys, sys.pidfdOpen(pid));
+    using undo = new DisposableStack();
+    this.#pidfd = undo.use(new Fd(sys, sys.pidfdOpen(pid)));
+    this.#touched = anonymous ? touchedPages(sys, pid, address, length) : null;
+    undo.move();
   }
 
   /**
@@ -76,14 +83,24 @@ export class ProcessBacking implements Disposable {
     return null;
   }
 
-  /** All that is left: which pages are untouched is not known. */
+  /** Pages that were ever written, of anonymous memory; else all that is left. */
   nextData(offset: number): Span | null {
-    return offset < this.length ? { start: Math.max(0, offset), end: this.length } : null;
+    if (offset >= this.length) return null;
+    const all = { start: Math.max(0, offset), end: this.length };
+    if (this.#touched === null) return all;
+    try {
+      return this.#touched.next(offset);
+    } catch (error) {
+      // A process that has ended: reading says so.
+      if (!(error instanceof SyscallError)) throw error;
+      return all;
+    }
   }
 
   /** Closes the pidfd; nothing the second time. */
   close(): void {
     this.#pidfd.close();
+    this.#touched?.[Symbol.dispose]();
   }
 
   /** {@linkcode ProcessBacking.close} */
@@ -106,5 +123,20 @@ export class ProcessBacking implements Disposable {
     } catch (error) {
       return { length, errno: errnoOf(error) };
     }
+  }
+}
+
+/** Null where that is not ours to see: then all of it is read. */
+function touchedPages(
+  sys: TouchedPagesSys,
+  pid: number,
+  address: bigint,
+  length: number,
+): TouchedPages | null {
+  try {
+    return new TouchedPages(sys, pid, address, length);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    return null;
   }
 }

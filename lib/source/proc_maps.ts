@@ -44,6 +44,22 @@ export interface Stretch {
   readonly shared: { readonly file: FileIdentity; readonly offset: number } | null;
 }
 
+/** Whether all of [address, address + length) is private memory that no file stands behind. */
+export function isAnonymous(
+  entries: readonly MapsEntry[],
+  address: bigint,
+  length: bigint,
+): boolean {
+  let at = address;
+  for (const { start, end, shared, file } of entries) {
+    if (end <= at) continue;
+    if (start > at || shared || file !== null) return false;
+    at = end;
+    if (at >= address + length) return true;
+  }
+  return false;
+}
+
 /** Entries kept of one process: Linux allows 65530 by default. */
 const ENTRY_LIMIT = 1 << 20;
 

@@ -21,7 +21,7 @@ import { attempt } from "./attempt.ts";
 import { mapHostFile, refused } from "./host_file.ts";
 import type { LayoutMemory } from "./layout.ts";
 import type { OpenBytes } from "./layout_memory.ts";
-import { filePath, readFdLinks, readMaps, stretches } from "./proc_maps.ts";
+import { filePath, isAnonymous, readFdLinks, readMaps, stretches } from "./proc_maps.ts";
 
 /** Whose memory, and who says so. */
 export interface ProcessBytesOptions {
@@ -190,7 +190,9 @@ function processMemory(
     );
   }
   const length = Number(entry.size);
-  return told(() => new ProcessBacking({ sys, pid, address, length, label: `process ${pid}` }));
+  const anonymous = isAnonymous(told(() => readMaps(sys, pid)), address, entry.size);
+  const label = `process ${pid}`;
+  return told(() => new ProcessBacking({ sys, pid, address, length, label, anonymous }));
 }
 
 function told<T>(run: () => T): T {

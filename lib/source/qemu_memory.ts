@@ -20,7 +20,14 @@ import { isSyscallFailure, SourceError } from "../errors.ts";
 import type { CopyResult, WritableBacking } from "../memory/backing.ts";
 import type { Region } from "../memory/region.ts";
 import { RegionTable } from "../memory/region_table.ts";
-import { fileKey, filePath, readFdLinks, type Stretch, stretches } from "./proc_maps.ts";
+import {
+  fileKey,
+  filePath,
+  isAnonymous,
+  readFdLinks,
+  type Stretch,
+  stretches,
+} from "./proc_maps.ts";
 import type { MapsEntry } from "./proc_maps.ts";
 import type { GuestRange } from "./qemu_layout.ts";
 
@@ -71,7 +78,7 @@ export function openMemory(
   using undo = new DisposableStack();
   const parts = pieces(ranges, entries);
   const files = openFiles(parts, options, undo);
-  const regions = parts.map((piece) => region(piece, files, options, undo));
+  const regions = parts.map((piece) => region(piece, files, { ...options, entries }, undo));
   const table = new RegionTable(regions);
   const owned = undo.move();
   const signature = layoutSignature(ranges, entries);
@@ -157,10 +164,13 @@ function mapFile(
   }
 }
 
+/** What memory is opened by, and what all of the process's is. */
+type ProcessOptions = MemoryOptions & { readonly entries: readonly MapsEntry[] };
+
 function region(
   piece: Piece,
   files: ReadonlyMap<string, Mapping>,
-  options: MemoryOptions,
+  options: ProcessOptions,
   owner: DisposableStack,
 ): Region {
   const { range, guest, stretch } = piece;
@@ -177,10 +187,14 @@ function region(
   };
 }
 
-function processMemory(stretch: Stretch, name: string, options: MemoryOptions): ProcessBacking {
-  const { sys, pid, write } = options;
+function processMemory(
+  { address, length }: Stretch,
+  name: string,
+  { sys, pid, write, entries }: ProcessOptions,
+): ProcessBacking {
   const label = `${name} in QEMU ${pid}`;
-  const place = { sys, pid, address: stretch.address, length: Number(stretch.length), label };
+  const anonymous = isAnonymous(entries, address, length);
+  const place = { sys, pid, address, length: Number(length), label, anonymous };
   const backing = write ? new WritableProcessBacking(place) : new ProcessBacking(place);
   // Tells now, not at the first read, that we may not look.
   const { errno } = backing.copy(0, new Uint8Array(1));
