@@ -49,7 +49,7 @@ export function paged(context: Context): Paged | null {
     if (lines < rows) return;
     pager = started(program!, environment, context);
     // Ctrl-C is for the pager, which stops a search by it.
-    taken = context.takeInterrupt?.(() => {});
+    if (pager !== null) taken = context.takeInterrupt?.(() => {});
     plain = pager === null;
     for (const part of held.splice(0)) await write(part);
   }
@@ -79,6 +79,9 @@ async function hand(pager: Pager, bytes: Uint8Array): Promise<void> {
   if (!await pager.write(bytes)) throw new OutputClosed();
 }
 
+/** Words of the shell itself that a command may begin with. */
+const OF_SHELL = ["exec", "command", "eval", "."];
+
 /** Null, and a word on it, where there is no such program: a shell in between would say so too late. */
 function started(
   program: string,
@@ -87,7 +90,7 @@ function started(
 ): Pager | null {
   // What is more than a name and its options is the shell's to read.
   const [name] = /^[\w./+-]+(?=\s|$)/.exec(program) ?? [null];
-  if (name === null || isOnPath(name, environment.PATH ?? "")) {
+  if (name === null || OF_SHELL.includes(name) || isOnPath(name, environment.PATH ?? "")) {
     return startPager(program, { ...DEFAULTS, ...environment });
   }
   context.warn(`no pager: ${name} of PAGER is not in PATH`);

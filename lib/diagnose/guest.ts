@@ -42,7 +42,11 @@ export async function diagnoseGuest(
 ): Promise<GuestReport> {
   const sys = options.sys ?? openSys();
   const { duration = 1000, signal = null } = options;
-  await using attachment = await attach(text, { ...options, sys });
+  const opened = await attach(text, { ...options, sys });
+  if (!("memory" in opened)) {
+    return { target: text, halted: haltedText(opened), still: false, queues: [] };
+  }
+  await using attachment = opened;
   // What a session holds is attached although its process is stopped.
   const before = await haltedGuest(sys, attachment);
   const still = await isStill(attachment);
@@ -51,19 +55,34 @@ export async function diagnoseGuest(
   const observed = await observe(guest, { sys, duration, looks, signal });
   const halted = await haltedSince(before, sys, attachment);
   const queues = reports(guest, observed, { sys, still, halted })
-    .map((queue) => guest === attachment ? queue : withNote(queue));
+    .map((queue) => guest === attachment ? queue : asCarved(queue, halted));
   return { target: text, halted: halted === null ? null : haltedText(halted), still, queues };
 }
 
-/** A device can not be asked for while the process is stopped: its guest's memory can be read then. */
-async function attach(text: string, options: OpenOptions & { sys: Sys }): Promise<Attachment> {
+/**
+ * A device can not be asked for while the process is stopped: its guest's memory can be read then. What
+ * the process suffers from, where not even that can be had.
+ */
+async function attach(
+  text: string,
+  options: OpenOptions & { sys: Sys },
+): Promise<Attachment | Halted> {
   try {
     return await openTarget(text, options);
   } catch (error) {
     const pid = namedPid(text);
-    const stopped = pid !== null && haltedProcess(options.sys, pid) !== null;
-    if (!stopped || !(error instanceof SourceError)) throw error;
+    const halted = pid === null ? null : haltedProcess(options.sys, pid);
+    if (halted === null || !(error instanceof SourceError)) throw error;
+    return await memoryAlone(text, options) ?? halted;
+  }
+}
+
+async function memoryAlone(text: string, options: OpenOptions): Promise<Attachment | null> {
+  try {
     return await openTarget(text.split("/", 1)[0], options);
+  } catch (error) {
+    if (error instanceof SourceError) return null;
+    throw error;
   }
 }
 
@@ -79,8 +98,10 @@ async function known(
   return { target: { ...target, device: null, queue: null }, memory, devices };
 }
 
-function withNote(queue: QueueReport): QueueReport {
-  return { ...queue, evidence: [...queue.evidence, CARVED] };
+/** Nobody else knows its name: only who lets the process go on can be of help. */
+function asCarved(queue: QueueReport, halted: Halted | null): QueueReport {
+  const next = queue.next === "" ? "" : halted?.command ?? "";
+  return { ...queue, evidence: [...queue.evidence, CARVED], next };
 }
 
 /** Whether all that can be seen is one moment; also where a session holds it. */

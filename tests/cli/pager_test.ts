@@ -47,6 +47,27 @@ Deno.test("a PAGER that is not there hides nothing", async () => {
   }
 });
 
+Deno.test("what the shell itself does may stand before the pager", async () => {
+  const { shown } = await onTerminal(["help", "map"], { PAGER: "exec head -n 1" });
+  assertStringIncludes(shown, "Usage: guestmem map");
+  assert(!shown.includes("no pager"), shown);
+});
+
+Deno.test("Ctrl-C ends what has no pager", async () => {
+  await using folder = await temporaryFolder();
+  const raw = `${folder.path}/ram`;
+  await Deno.writeFile(raw, crypto.getRandomValues(new Uint8Array(1 << 16)));
+  const memory = Array.from({ length: 1024 }, (_, n) => ({
+    ...{ file: raw, size: 1 << 16, offset: 0 },
+    gpa: `0x${(n << 16).toString(16)}`,
+  }));
+  await Deno.writeTextFile(`${raw}.json`, JSON.stringify({ format: "ring-image/1", memory }));
+  const words = ["dump", "mem", `file:${raw}`, "0", "64M", "--layout", `${raw}.json`];
+  await using typist = openTerminal(commandLine(words), { PAGER: "nosuchpager", NO_COLOR: "1" });
+  await typist.shows(/^00000010 /m);
+  assertEquals(await typist.leave("\x03"), 130);
+});
+
 Deno.test("a pager that ends early ends the command, without a word and with code 0", async () => {
   await using folder = await temporaryFolder();
   const raw = `${folder.path}/ram`;

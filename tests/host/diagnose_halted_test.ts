@@ -38,3 +38,17 @@ for (const after of [0, 700]) {
     }
   });
 }
+
+Deno.test("a process that is stopped is named, also where it is no guest", async () => {
+  const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
+  Deno.kill(child.pid, "SIGSTOP");
+  try {
+    const { halted, queues } = await diagnoseGuest(`proc:${child.pid}`, { sys });
+    const { pid } = child;
+    assertEquals(halted, `process ${pid} is stopped by a signal (kill -CONT ${pid} lets it go on)`);
+    assertEquals(queues, []);
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+  }
+});
