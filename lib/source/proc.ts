@@ -14,7 +14,7 @@ import { LAYOUT_LIMIT } from "./file.ts";
 import { readHostText, refused } from "./host_file.ts";
 import { type Layout, layoutDevices, layoutParser, parseLayout } from "./layout.ts";
 import { attachLayout } from "./layout_memory.ts";
-import { GUESSED, guessLayout } from "./proc_guess.ts";
+import { type Guess, guessLayout } from "./proc_guess.ts";
 import { openProcessBytes } from "./proc_memory.ts";
 import {
   publishedField,
@@ -56,12 +56,12 @@ function attachProcess(target: Target, options: AttachOptions): Attachment {
   const parse = layoutParser();
   const guess = options.guess === true && layout === null && name === null &&
     published(sys, pid).length === 0;
-  const guessed = guess ? guessedLayout(sys, pid) : null;
-  const warnings = guessed === null ? [] : [GUESSED];
+  const guessed = guess ? guessOf(sys, pid) : null;
+  const warnings = guessed?.warnings ?? [];
   warnings.forEach(notice);
   const load = () => {
     alive();
-    if (guessed !== null) return guessed;
+    if (guessed !== null) return guessed.layout;
     if (layout === null) return parse(chosen(sys, pid, name).text);
     return parse(readHostText(sys, "proc", layout, LAYOUT_LIMIT));
   };
@@ -72,10 +72,12 @@ function attachProcess(target: Target, options: AttachOptions): Attachment {
 }
 
 /** Throws where nothing in the process could be a guest's memory. */
-function guessedLayout(sys: Sys, pid: number): Layout {
-  const layout = looked(() => guessLayout(sys, pid));
-  if (layout.memory.length > 0) return layout;
-  const text = `process ${pid} publishes no layout and maps nothing that is as large as RAM`;
+function guessOf(sys: Sys, pid: number): Guess {
+  const guess = looked(() => guessLayout(sys, pid));
+  if (guess.layout.memory.length > 0) return guess;
+  const why = guess.warnings.slice(1).map((text) => `; ${text}`).join("");
+  const text =
+    `process ${pid} publishes no layout, and no memory as large as RAM can be read${why}`;
   throw new SourceError("proc", "guess memory", "unsupported", text, GIVE_LAYOUT);
 }
 

@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { O_ACCMODE, O_PATH, O_WRONLY } from "../../ffi/constants.ts";
 import type { Sys } from "../../ffi/sys.ts";
 import { attempt } from "./attempt.ts";
 import type { Layout, LayoutMemory } from "./layout.ts";
@@ -20,7 +21,6 @@ import type { LayoutBytes } from "./layout_bytes.ts";
 import { untrustedOwner } from "./proc_memory.ts";
 import {
   fileKey,
-  filePath,
   type MapsEntry,
   readFdLinks,
   readMaps,
@@ -38,28 +38,44 @@ const CANDIDATES = 256;
 const HOLE = { start: 3n << 30n, end: 4n << 30n } as const;
 
 /** How the addresses came about, for people. */
-export const GUESSED =
+const GUESSED =
   "the process does not say where its guest's memory is: guest addresses are guessed from its large " +
   "mappings, as an x86 machine has its RAM (up to 3 GiB, the rest from 4 GiB on)";
 
-/**
- * The layout of what could be RAM, with no rings; no memory where nothing could. Throws
- * `SyscallError` where the process may not be looked at.
- */
-export function guessLayout(sys: Sys, pid: number): Layout {
+/** What was guessed, and what is to be said of it. */
+export interface Guess {
+  /** Without rings; without memory where nothing could be RAM. */
+  readonly layout: Layout;
+  /** For people. */
+  readonly warnings: readonly string[];
+}
+
+/** Guesses. Throws `SyscallError` where the process may not be looked at. */
+export function guessLayout(sys: Sys, pid: number): Guess {
   const entries = readMaps(sys, pid);
-  const likely = likelyRam(entries);
-  const links = readFdLinks(sys, pid);
+  const process = { sys, pid, entries, links: readFdLinks(sys, pid) };
+  const warnings = [GUESSED];
   let linear = 0n;
-  const memory = likely.flatMap((stretch, n) => {
-    const bytes = bytesOf(sys, pid, stretch, links);
+  const memory = likelyRam(entries).flatMap((stretch, n) => {
+    const bytes = bytesOf(process, stretch);
+    if (bytes === null) {
+      warnings.push(leftOut(stretch));
+      return [];
+    }
     const offset = bytes.kind === "address" ? 0 : stretch.shared?.offset ?? 0;
     const parts = placed(linear, stretch.length)
       .map((part) => entryOf(bytes, offset, part, `memory[${n}]`));
     linear += stretch.length;
     return parts;
   });
-  return { name: "", kind: "", memory, devices: [] };
+  return { layout: { name: "", kind: "", memory, devices: [] }, warnings };
+}
+
+function leftOut({ length, entry }: Stretch): string {
+  return `${
+    length >> 20n
+  } MiB of ${entry.path} are left out: no fd by which they can be read is open, ` +
+    "and reading them through the process would fill the file";
 }
 
 function likelyRam(entries: readonly MapsEntry[]): Stretch[] {
@@ -97,28 +113,51 @@ function meets(a: Stretch, b: Stretch): boolean {
     from < to + Number(b.length) && to < from + Number(a.length);
 }
 
-/**
- * The fd, where the process has one and we may take its word for it; the memfd's name where it was
- * closed; else the address, by which all of it can be read, more slowly.
- */
-function bytesOf(
-  sys: Sys,
-  pid: number,
-  stretch: Stretch,
-  links: ReadonlyMap<number, string>,
-): LayoutBytes {
-  const address = { kind: "address", address: stretch.address } as const;
-  if (stretch.shared === null || untrustedOwner(sys, pid) !== null) return address;
-  const path = filePath(sys, pid, stretch, links);
-  const fd = /\/fd\/([0-9]+)$/.exec(path ?? "");
-  if (fd !== null && opens(sys, pid, Number(fd[1]))) return { kind: "fd", fd: Number(fd[1]) };
-  const memfd = /^\/memfd:(.+) \(deleted\)$/.exec(stretch.entry.path);
-  return memfd === null || path === null ? address : { kind: "memfd", name: memfd[1] };
+/** A process that is looked at. */
+interface Looked {
+  readonly sys: Sys;
+  readonly pid: number;
+  readonly entries: readonly MapsEntry[];
+  readonly links: ReadonlyMap<number, string>;
 }
 
-/** Whether a file can be opened anew, and is one. */
-function opens(sys: Sys, pid: number, fd: number): boolean {
-  return (attempt(() => sys.stat(`/proc/${pid}/fd/${fd}`))?.size ?? 0) > 0;
+/**
+ * The fd, where the process has one and we may take its word for it; the memfd's name where it was
+ * closed; the address of private memory. Null where only the address of a shared file is known.
+ */
+function bytesOf(process: Looked, stretch: Stretch): LayoutBytes | null {
+  const { sys, pid } = process;
+  if (stretch.shared === null) return { kind: "address", address: stretch.address };
+  const memfd = /^\/memfd:(.+) \(deleted\)$/.exec(stretch.entry.path);
+  // Of somebody else's process nothing but a memfd is opened: see `proc_memory.ts`.
+  if (memfd === null && untrustedOwner(sys, pid) !== null) return null;
+  const fd = readableFd(process, stretch);
+  if (fd !== null) return { kind: "fd", fd };
+  return memfd !== null && isOnly(process, stretch) ? { kind: "memfd", name: memfd[1] } : null;
+}
+
+/** An fd of the file behind a stretch, by which it can be read. */
+function readableFd({ sys, pid, links }: Looked, { shared, entry }: Stretch): number | null {
+  for (const [fd, link] of links) {
+    if (link !== entry.path) continue;
+    const stat = attempt(() => sys.stat(`/proc/${pid}/fd/${fd}`));
+    if (stat === null || stat.inode !== shared?.file.inode || stat.size === 0) continue;
+    if (canRead(attempt(() => sys.readText(`/proc/${pid}/fdinfo/${fd}`)) ?? "")) return fd;
+  }
+  return null;
+}
+
+function canRead(fdinfo: string): boolean {
+  const flags = parseInt(/^flags:\s*([0-7]+)$/m.exec(fdinfo)?.[1] ?? "", 8);
+  return !Number.isNaN(flags) && (flags & O_PATH) === 0 && (flags & O_ACCMODE) !== O_WRONLY;
+}
+
+/** Whether nothing else of the process has the name of a memfd that was closed. */
+function isOnly({ entries, links }: Looked, { entry }: Stretch): boolean {
+  const files = new Set(
+    entries.flatMap(({ path, file }) => path === entry.path && file !== null ? fileKey(file) : []),
+  );
+  return files.size === 1 && ![...links.values()].includes(entry.path);
 }
 
 interface Part {

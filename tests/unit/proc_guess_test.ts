@@ -12,23 +12,42 @@ function line(start: bigint, length: bigint, flags: string, offset = 0n, path = 
   return `${range} ${flags} ${offset.toString(16)} 00:01 ${inode} ${path}`;
 }
 
-/** Where bytes are, offset, guest address and size of each entry. */
-function guessed(lines: readonly string[], links: Readonly<Record<string, string>> = {}): string[] {
+/** What else is there to a process. */
+interface More {
+  readonly owner?: number;
+  /** Flags that an fd was opened with, in octal; default read-write. */
+  readonly flags?: Readonly<Record<string, string>>;
+}
+
+/** Where bytes are, offset, guest address and size of each entry; what is left out, last. */
+function guessed(
+  lines: readonly string[],
+  links: Readonly<Record<string, string>> = {},
+  { owner = 0, flags = {} }: More = {},
+): string[] {
   const { sys } = fakeSys({
     script: {
       uid: 0,
-      readText: () => lines.join("\n") + "\n",
+      readText: (path: string) =>
+        path.includes("/fdinfo/")
+          ? `flags:\t${flags[path.slice(path.lastIndexOf("/") + 1)] ?? "0100002"}\n`
+          : lines.join("\n") + "\n",
       readdir: () => Object.keys(links),
       readlink: (path: string) => links[path.slice(path.lastIndexOf("/") + 1)],
-      stat: () => ({ uid: 0, inode: 42, size: 1 << 30 }) as never,
+      stat: () => ({ uid: owner, inode: 42, size: 1 << 30 }) as never,
     },
   });
-  return guessLayout(sys, 4242).memory.map(({ bytes, offset, gpa, size }) => {
+  const { layout, warnings } = guessLayout(sys, 4242);
+  const places = layout.memory.map(({ bytes, offset, gpa, size }) => {
     const where = Object.values(bytes).map((value) =>
       typeof value === "bigint" ? value.toString(16) : value
     );
     return `${where.join(" ")}+${offset.toString(16)} at ${gpa.toString(16)}, ${size >> 20n} MiB`;
   });
+  return [
+    ...places,
+    ...warnings.slice(1).map((text) => text.replace(/ are left out.*/, " left out")),
+  ];
 }
 
 Deno.test("guessed memory: anonymous, the largest first, and no code, stack or small buffer", () => {
@@ -74,4 +93,35 @@ Deno.test("guessed memory: a shared file by fd, in the order of its offsets, eac
 Deno.test("guessed memory: as many mappings as a guest has, of a process that has any number", () => {
   const many = Array.from({ length: 1000 }, (_, n) => line(BigInt(n + 1) << 32n, GIB, "rw-p"));
   assertEquals(guessed(many).length, 16);
+});
+
+Deno.test("guessed memory: an fd by which the file can be read, of several", () => {
+  const path = "/memfd:ram (deleted)";
+  const map = [line(0x1000_0000_0000n, GIB, "rw-s", 0n, path)];
+  const links = { 3: path, 5: path, 7: path };
+  const flags = { 3: "010000000", 5: "0100001" };
+  assertEquals(guessed(map, links, { flags }), ["fd 7+0 at 0, 1024 MiB"]);
+});
+
+Deno.test("guessed memory: a memfd that was closed, by its name where nothing else has that", () => {
+  const path = "/memfd:ram (deleted)";
+  const map = [line(0x1000_0000_0000n, GIB, "rw-s", 0n, path)];
+  assertEquals(guessed(map), ["memfd ram+0 at 0, 1024 MiB"]);
+  const twice = [
+    ...map,
+    line(0x2000_0000_0000n, 32n << 20n, "rw-s", 0n, path).replace(" 42 ", " 43 "),
+  ];
+  assertEquals(guessed(twice), [`1024 MiB of ${path} left out`, `32 MiB of ${path} left out`]);
+});
+
+Deno.test("guessed memory: of another user's process memfds alone", () => {
+  const [memfd, file] = ["/memfd:ram (deleted)", "/dev/shm/ram"];
+  const map = [
+    line(0x1000_0000_0000n, GIB, "rw-s", 0n, memfd),
+    line(0x2000_0000_0000n, GIB, "rw-s", 0n, file).replace(" 42 ", " 43 "),
+  ];
+  assertEquals(guessed(map, { 7: memfd, 8: file }, { owner: 1000 }), [
+    "fd 7+0 at 0, 1024 MiB",
+    `1024 MiB of ${file} left out`,
+  ]);
 });
