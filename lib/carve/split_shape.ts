@@ -25,6 +25,7 @@ const USUAL_SIZE = 1024;
 
 /** How the agreement of the two rings is told. */
 const SAME_ORDER = "used elements in the order of the heads";
+const LENGTHS = "used lengths";
 
 /** What an event index near the other side's index weighs. */
 export const EVENT_BITS = 6;
@@ -189,7 +190,7 @@ function toldByUsed(
 ): boolean {
   if (used === 0) return false;
   return size <= USUAL_SIZE || available === used ||
-    evidence.some(({ text }) => text.endsWith(SAME_ORDER));
+    evidence.some(({ text }) => text.endsWith(SAME_ORDER) || text.endsWith(LENGTHS));
 }
 
 /**
@@ -200,11 +201,12 @@ function believed(
   place: Place,
   least: number,
   told: boolean,
-): Pick<SplitShape, "size" | "sizeKnown" | "device"> {
+): Partial<SplitShape> & Pick<SplitShape, "size" | "sizeKnown" | "device"> {
   const { size, driver, device, alignment } = place;
   if (told || least >= size) return { size, sizeKnown: true, device };
   if (size <= USUAL_SIZE) return { size, sizeKnown: false, device };
-  return { size: least, sizeKnown: false, device: usedAfter(driver, least, alignment) };
+  // What stands there was not looked at, and its index is not that of the place before.
+  return { size: least, sizeKnown: false, device: usedAfter(driver, least, alignment), used: 0 };
 }
 
 /** Where the used ring is that stands behind the available one. */
@@ -230,7 +232,7 @@ function agreement(available: Uint16Array, used: DataView, size: number): Eviden
   return [
     ...counted(heads, 0.75, 9, "heads within the table"),
     ...counted(same, 2, 14, SAME_ORDER),
-    ...counted(lengths, 0.25, 2, "used lengths"),
+    ...counted(lengths, 0.25, 2, LENGTHS),
   ];
 }
 

@@ -22,7 +22,7 @@ export interface UnixPath {
 export function unixPath(sys: Sys, path: string): UnixPath {
   const text = attempt(() => sys.readText("/proc/self/net/unix", 64 << 20)) ?? "";
   const wanted = absolutePath(sys, path);
-  const named = parseUnixSockets(text).filter((socket) => isCalled(sys, socket, wanted));
+  const named = socketsCalled(sys, parseUnixSockets(text), wanted);
   return {
     listening: named.filter(({ listening }) => listening).map(({ inode }) => inode),
     accepted: named.filter(({ connected, inode }) => connected && inode !== 0)
@@ -32,12 +32,20 @@ export function unixPath(sys: Sys, path: string): UnixPath {
 
 /** pids that hold a socket of one of `inodes`, ascending; only those whose fds we may see. */
 export function holdersOf(sys: Sys, inodes: readonly number[]): number[] {
-  if (inodes.length === 0) return [];
-  const links = new Set(inodes.map((inode) => `socket:[${inode}]`));
-  return allPids(sys).filter((pid) => {
-    const own = attempt(() => readFdLinks(sys, pid));
-    return own !== null && [...own.values()].some((link) => links.has(link));
-  });
+  return [...holdings(sys, inodes).keys()];
+}
+
+/** The same with which of the inodes each holds. */
+function holdings(sys: Sys, inodes: readonly number[]): Map<number, readonly number[]> {
+  const held = new Map<number, readonly number[]>();
+  if (inodes.length === 0) return held;
+  const links = new Map(inodes.map((inode) => [`socket:[${inode}]`, inode]));
+  for (const pid of allPids(sys)) {
+    const own = attempt(() => readFdLinks(sys, pid)) ?? new Map<number, string>();
+    const here = [...own.values()].flatMap((link) => links.get(link) ?? []);
+    if (here.length > 0) held.set(pid, here);
+  }
+  return held;
 }
 
 /** Every process, ascending. */
@@ -65,28 +73,53 @@ function resolved(sys: Sys, folder: string): string {
   }
 }
 
-/** The table has the path as it was given to bind. */
-function isCalled(sys: Sys, socket: UnixSocket, wanted: string): boolean {
-  if (socket.path === "") return false;
+/** Those of a path. The table has it as it was given to bind. */
+function socketsCalled(sys: Sys, all: readonly UnixSocket[], wanted: string): UnixSocket[] {
   const name = wanted.slice(wanted.lastIndexOf("/") + 1);
-  if (!socket.path.endsWith(name)) return false;
-  if (socket.path.startsWith("/")) {
-    return socket.path === wanted || absolutePath(sys, socket.path) === wanted;
-  }
-  return wanted.endsWith("/" + socket.path.replace(/^(\.\/)+/, "")) &&
-    isSocket(sys, wanted) && !isElsewhere(sys, socket, wanted);
+  const named = all.filter(({ path }) => path.endsWith(name) && path !== "");
+  const absolute = named.filter(({ path }) =>
+    path.startsWith("/") && (path === wanted || absolutePath(sys, path) === wanted)
+  );
+  const relative = named.filter(({ path, inode }) =>
+    inode !== 0 && wanted.endsWith("/" + path.replace(/^(\.\/)+/, ""))
+  );
+  if (relative.length === 0 || !isSocket(sys, wanted)) return absolute;
+  return [...absolute, ...notElsewhere(sys, relative, wanted)];
 }
 
 /**
- * Whether a socket that was bound to a relative path is another one than `wanted`: one is found from
- * where a process that holds it works now. A process may have moved since; then nothing is there.
+ * Without the sockets that were bound to a relative path and are others than `wanted`: one is found
+ * from where a process that holds it works now. A process may have moved since; then nothing is there.
+ * All at once: whoever likes can bind thousands of them.
  */
-function isElsewhere(sys: Sys, { path, inode }: UnixSocket, wanted: string): boolean {
-  const found = holdersOf(sys, [inode])
-    .map((pid) => attempt(() => sys.readlink(`/proc/${pid}/cwd`)))
-    .flatMap((folder) => folder === null ? [] : [absolutePath(sys, `${folder}/${path}`)])
-    .filter((place) => isSocket(sys, place));
-  return found.length > 0 && !found.includes(wanted);
+function notElsewhere(sys: Sys, sockets: readonly UnixSocket[], wanted: string): UnixSocket[] {
+  const folders = foldersOf(sys, sockets.map(({ inode }) => inode));
+  const places = new Map<string, string | null>();
+  const placeOf = (path: string) => {
+    const place = places.has(path) ? places.get(path) ?? null : socketAt(sys, path);
+    places.set(path, place);
+    return place ?? [];
+  };
+  return sockets.filter(({ path, inode }) => {
+    const found = [...folders.get(inode) ?? []].flatMap((folder) => placeOf(`${folder}/${path}`));
+    return found.length === 0 || found.includes(wanted);
+  });
+}
+
+/** Where the processes that hold each socket work now. */
+function foldersOf(sys: Sys, inodes: readonly number[]): Map<number, Set<string>> {
+  const folders = new Map<number, Set<string>>();
+  for (const [pid, held] of holdings(sys, inodes)) {
+    const folder = attempt(() => sys.readlink(`/proc/${pid}/cwd`));
+    if (folder === null) continue;
+    for (const inode of held) folders.set(inode, (folders.get(inode) ?? new Set()).add(folder));
+  }
+  return folders;
+}
+
+function socketAt(sys: Sys, path: string): string | null {
+  const place = absolutePath(sys, path);
+  return isSocket(sys, place) ? place : null;
 }
 
 function isSocket(sys: Sys, path: string): boolean {
