@@ -388,3 +388,26 @@ for (const layout of LAYOUTS) {
     assertEquals(rings.map(({ config }) => config.descriptor), [PLACE]);
   });
 }
+
+Deno.test("a used ring of one head alone tells a size that is unusual", () => {
+  //  0x10000            0x18000                     0x19040
+  //  [ 2048 entries     )[ available: head 0, 45 × ) [ used: head 0, 10 × )
+  const size = 2048;
+  const memory = carveMemory();
+  const bytes = new Uint8Array(0x10000);
+  const view = new DataView(bytes.buffer);
+  for (let n = 0; n < 40; n++) {
+    view.setBigUint64(16 * n, HIGH + BigInt(n * 4096), true);
+    view.setUint32(16 * n + 8, 512, true);
+    view.setUint16(16 * n + 12, 2, true);
+  }
+  view.setUint16(0x8002, 45, true);
+  const used = 0x8000 + Math.ceil((4 + 2 * size + 2) / 64) * 64;
+  view.setUint16(used + 2, 10, true);
+  for (let n = 0; n < 10; n++) view.setUint32(used + 8 + 8 * n, 512, true);
+  memory.write(0x10000n, bytes);
+  const found = foundAt(carveAll(memory), 0x10000n);
+  assertEquals([found.config.size, found.config.device], [size, BigInt(0x10000 + used)]);
+  assertEquals([found.sizeKnown, found.usedKnown], [true, true]);
+  assertEquals(found.snapshot.inFlight, 35);
+});
