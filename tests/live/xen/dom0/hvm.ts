@@ -53,7 +53,8 @@ Deno.test("an HVM guest's virtio-blk: its ring through foreign mapping", async (
   assert(indices.used.index > 0 && indices.inFlight === 0, JSON.stringify(indices));
   const disk = await Deno.readFile(DISK);
   assertEquals(textOf(disk.subarray(8 * 512, 9 * 512)), "sector eight, by the guest\n");
-  // The driver has freed those chains since, but their descriptors still name its memory.
+  // The driver has freed those chains since, but their descriptors still name its memory: they stand in
+  // the ring itself, as tables of their own would be something else by now.
   const recent = openQueue(attachment, queue)!.snapshot({ chains: "recent", recentCount: 4 });
   const statuses = Array.from(
     { length: recent.chainCount },
