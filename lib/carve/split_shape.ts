@@ -25,7 +25,6 @@ const USUAL_SIZE = 1024;
 
 /** How the agreement of the two rings is told. */
 const SAME_ORDER = "used elements in the order of the heads";
-const LENGTHS = "used lengths";
 
 /** What an event index near the other side's index weighs. */
 export const EVENT_BITS = 6;
@@ -168,7 +167,7 @@ function usedRing(
   const eventIndex = events.length > 0;
   const index = { available: offered.index, used: head.index };
   const least = leastSize(available, table, outstanding);
-  const told = toldByUsed(place, index, evidence);
+  const told = toldByUsed(place, index, evidence) || isFirstLap(used, head.index, size);
   const shape = { ...place, ...index, eventIndex, evidence, bits: bitsOf(evidence) };
   return { ...shape, ...believed(place, least, told) };
 }
@@ -190,7 +189,14 @@ function toldByUsed(
 ): boolean {
   if (used === 0) return false;
   return size <= USUAL_SIZE || available === used ||
-    evidence.some(({ text }) => text.endsWith(SAME_ORDER) || text.endsWith(LENGTHS));
+    evidence.some(({ text }) => text.endsWith(SAME_ORDER));
+}
+
+/** Whether elements are written up to the index, and none behind it: of one head alone there is no order. */
+function isFirstLap(used: DataView, index: number, size: number): boolean {
+  if (index === 0 || index >= size) return false;
+  const written = (n: number) => used.getBigUint64(4 + 8 * n, true) !== 0n;
+  return count(size, (n) => written(n) !== n < index) === 0;
 }
 
 /**
@@ -232,7 +238,7 @@ function agreement(available: Uint16Array, used: DataView, size: number): Eviden
   return [
     ...counted(heads, 0.75, 9, "heads within the table"),
     ...counted(same, 2, 14, SAME_ORDER),
-    ...counted(lengths, 0.25, 2, LENGTHS),
+    ...counted(lengths, 0.25, 2, "used lengths"),
   ];
 }
 

@@ -42,6 +42,7 @@ for (const after of [0, 700]) {
 Deno.test("a process that is stopped is named, also where it is no guest", async () => {
   const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
   Deno.kill(child.pid, "SIGSTOP");
+  while (!/^State:\sT/m.test(await Deno.readTextFile(`/proc/${child.pid}/status`))) await pause(5);
   try {
     const { halted, queues } = await diagnoseGuest(`proc:${child.pid}`, { sys });
     const { pid } = child;
