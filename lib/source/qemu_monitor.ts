@@ -172,10 +172,18 @@ async function greeting(
   path: string,
   milliseconds: number,
 ): Promise<QemuVersion> {
-  const message = await stream.next("greeting", performance.now() + milliseconds);
-  if (message.kind === "greeting") return message.version;
-  throw otherwise(new ProtocolError("qmp", "first message", "a greeting", message.kind), path);
+  const end = performance.now() + milliseconds;
+  for (let early = 0;; early++) {
+    const message = await stream.next("greeting", end);
+    if (message.kind === "greeting") return message.version;
+    // An event of that very moment can come before it: QEMU knows of us already.
+    if (message.kind === "event" && early < EARLY_EVENTS) continue;
+    throw otherwise(new ProtocolError("qmp", "first message", "a greeting", message.kind), path);
+  }
 }
+
+/** Events before the greeting at most. */
+const EARLY_EVENTS = 64;
 
 const MONITOR_REMEDY = "Name a socket made with -qmp, or with -mon …,mode=control";
 

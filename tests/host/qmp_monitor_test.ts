@@ -70,6 +70,22 @@ Deno.test("monitor: greeting, commands, events between answers, answers out of o
   assertEquals(monitor.roundTrips, 2);
 });
 
+Deno.test("monitor: an event may come before the greeting, and not for ever", async () => {
+  const event = { event: "RESUME", timestamp: { seconds: 1, microseconds: 0 } };
+  const inTime = negotiated(silent);
+  await using socket = await serveSocket(async (conn) => {
+    await send(conn, event);
+    await inTime(conn);
+  });
+  using monitor = await connectMonitor(socket.path, { sys });
+  assertEquals(monitor.version.major, 7);
+  const chatty = await failure(async (conn) => {
+    for (let n = 0; n < 100; n++) await send(conn, event);
+    await silent(conn);
+  });
+  assertStringIncludes(chatty.message, "wanted a greeting, got event");
+});
+
 Deno.test("monitor: eight commands at a time", async () => {
   await using socket = await replay(recording("split"));
   using monitor = await connectMonitor(socket.path, { sys });
