@@ -47,9 +47,10 @@ of virtio 1.4). Without /DEVICE:QUEUE all rings of the guest or device, one afte
 
 STATE: available (the driver offered it), inflight (the device fetched it, where that is known); with
 --recent used (its descriptors may have been freed since) and reused (a newer buffer has them: what
-it asked for is gone). A packed ring keeps nothing of what was used, and --recent adds nothing. DEVICE: what the device does with the
-buffer. MEMORY: ok, hole, outside or unreadable. INDEX runs freely to 65535; SLOT is its place in
-the ring. EVENT is the index at which that side wants to be notified.
+it asked for is gone). A packed ring keeps nothing of what was used, and --recent adds nothing.
+DEVICE: what the device does with the buffer. MEMORY: ok, hole, outside or unreadable. INDEX runs
+freely to 65535; SLOT is its place in the ring. EVENT is the index at which that side wants to be
+notified.
 
 With --plain a line per descriptor: target, head, slot, state, descriptor, address, length, reads or
 writes, memory, next, request, findings. A finding of the ring itself is a line before them: target

@@ -50,7 +50,7 @@ export interface Backing {
   /**
    * What is between extents. `zeros` (as where it is absent): file holes, which read as zeros and are
    * not to be populated. `hole`: nothing; a read there fails. `unreadable`: memory that can not be had
-   (`ENODATA`), which is known without trying page by page.
+   * (`ENODATA`), which is known without trying page by page.
    */
   readonly gaps?: Gaps;
   /**
